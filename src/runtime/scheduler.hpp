@@ -1,0 +1,82 @@
+#pragma once
+// Continuous batching: decides each step which tokens of which requests are computed.
+// Invariant that explains the whole: there are no phases. Every sequence has tokens it must have
+// in the cache; each step computes some of the missing ones within a token budget.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "grammar/grammar.hpp"
+#include "runtime/runner.hpp"
+#include "wire/messages.hpp"
+
+namespace hf::runtime {
+
+struct SchedulerOptions {
+  std::uint32_t requests_max = 512;        ///< Running and waiting; more are refused (429).
+  std::uint32_t running_max = 64;          ///< Sequences computed at once.
+  std::uint32_t cached_sequences_max = 64; ///< Finished prefixes kept for reuse.
+  std::uint32_t step_tokens = 0;           ///< Budget of a step; 0: from the cost curve.
+  std::uint32_t request_tokens_max = 0;    ///< Prompt plus output; 0: as the model was trained.
+  double step_ms_target = 0;  ///< Longest step while others decode; 0: from the cost curve.
+  std::uint64_t swap_bytes_max = std::uint64_t{4} << 30U;
+  bool share_prefixes = true;
+  bool speculate = true;
+  std::uint32_t top_logprobs_max = 20;
+};
+
+/// Milliseconds of a step by number of rows, measured at warm-up; rising.
+struct CostPoint {
+  std::uint32_t rows = 0;
+  double ms = 0;
+};
+
+/// A request whose prompt is tokens and whose grammar is compiled.
+struct PreparedRequest {
+  wire::Generate request;  ///< `prompt` is not looked at.
+  std::vector<Token> prompt;
+  std::shared_ptr<const grammar::Grammar> grammar;  ///< Null: free text.
+  AdapterId adapter = 0;
+  TimePoint arrived;
+};
+
+/// Receives events in order; must not block for long. Called on the engine thread.
+using EmitEvent = std::function<void(wire::ToServer)>;
+
+/// Threads: engine thread only, all methods.
+class Scheduler {
+ public:
+  Scheduler(Runner& runner, const Tokenizer& tokenizer, const grammar::TokenTable& tokens,
+            SchedulerOptions options, const Clock& clock, EmitEvent emit);
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  /// Takes the request or emits Failed for it (too long: invalid_argument with both numbers; too
+  /// many: resource_exhausted).
+  void submit(PreparedRequest request);
+  /// Drops the request before the next step, emits ChoiceDone (cancelled) for open choices and Done.
+  /// Unknown ids are ignored.
+  void cancel(wire::RequestId id);
+  /// Computes one step. False if there was nothing to do.
+  /// Errors: internal, from the runner; the engine must end.
+  Result<bool> step();
+  [[nodiscard]] bool idle() const;
+  /// Cost curve from the warm-up; sets the budget where options leave it open.
+  void set_costs(std::vector<CostPoint> costs);
+  /// Fails everything that runs or waits, for shutdown.
+  void fail_all(const Error& error);
+  /// Drops cached prefixes of an adapter (0xFFFFFFFF: all).
+  void forget_cached(AdapterId adapter);
+  void fill(wire::Stats& stats) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace hf::runtime

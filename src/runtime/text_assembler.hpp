@@ -1,0 +1,31 @@
+#pragma once
+// Token bytes to deliverable text: whole UTF-8 characters only, stop strings cut out, and what may
+// become a stop string held back. A pure function of the tokens fed, so a resumed request can
+// replay them. Threads: one per choice.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hf::runtime {
+
+class TextAssembler {
+ public:
+  explicit TextAssembler(std::vector<std::string> stop);
+
+  struct Fed {
+    std::string text;                            ///< Deliverable now; may be empty.
+    std::optional<std::string> stop_string = {}; ///< Found: generation ends, text ends before it.
+  };
+  /// Adds one token's bytes.
+  Fed feed(std::string_view bytes);
+  /// What was held back, when generation ends otherwise; broken bytes become U+FFFD.
+  std::string finish();
+
+ private:
+  std::vector<std::string> stop_;
+  std::string held_;  // Valid UTF-8 that may begin a stop string, then an unfinished character.
+};
+
+}  // namespace hf::runtime
