@@ -122,7 +122,8 @@ void fields(V& v, auto& m) {
       m.add_generation_prompt);
   else if constexpr (std::is_same_v<M, Generate>)
     v(m.id, m.prompt, m.sampling, m.grammar, m.choices, m.max_tokens, m.stop, m.ignore_eos,
-      m.priority, m.tenant, m.cache_scope, m.adapter, m.deadline_ms, m.resume, m.resume_prompt);
+      m.priority, m.tenant, m.cache_scope, m.adapter, m.deadline_ms, m.resume, m.resume_prompt,
+      m.resume_finished, m.resume_text_bytes);
   else if constexpr (std::is_same_v<M, Cancel>) v(m.id);
   else if constexpr (std::is_same_v<M, Embed>)
     v(m.id, m.texts, m.token_lists, m.normalize, m.tenant);

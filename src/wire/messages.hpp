@@ -82,6 +82,12 @@ struct Generate {
   std::vector<std::vector<Token>> resume = {};
   /// The prompt's tokens as told by Started, so that a resumed request needs no new rendering.
   std::vector<Token> resume_prompt = {};
+  /// Per choice, with `resume`: 1 if its ChoiceDone was delivered. The engine sends nothing more for
+  /// it and counts its resumed tokens in Done. Empty: none is finished.
+  std::vector<std::uint8_t> resume_finished = {};
+  /// Per choice, with `resume`: bytes of text already delivered. Only what the resumed tokens give
+  /// beyond them (a flush cut off by the crash) is sent. Empty: all that the tokens gave so far.
+  std::vector<std::uint32_t> resume_text_bytes = {};
 };
 
 struct Cancel {

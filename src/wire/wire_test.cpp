@@ -16,6 +16,8 @@ Generate sample() {
   request.sampling.logit_bias = {{.token = 5, .bias = -100}};
   request.grammar = {.kind = GrammarKind::choice, .choices = {"yes", "no"}};
   request.resume = {{1, 2, 3}, {}};
+  request.resume_finished = {1, 0};
+  request.resume_text_bytes = {9, 0};
   return request;
 }
 
@@ -31,6 +33,8 @@ TEST(Codec, returns_what_was_sent) {
   EXPECT_EQ(request.sampling.logit_bias.at(0).bias, -100);
   EXPECT_EQ(request.grammar.choices, sample().grammar.choices);
   EXPECT_EQ(request.resume, sample().resume);
+  EXPECT_EQ(request.resume_finished, sample().resume_finished);
+  EXPECT_EQ(request.resume_text_bytes, sample().resume_text_bytes);
 }
 
 TEST(Codec, refuses_every_shortened_or_lengthened_frame) {
