@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint64_t kInlineWeight = 12;
 constexpr std::uint64_t kWeightMax = std::uint64_t{1} << 40U;
 constexpr std::size_t kEdgesPerElement = 4;
+constexpr std::size_t kDepthMax = 1024;  // Bounds the recursion of connect().
 constexpr std::uint32_t kNone = UINT32_MAX;
 
 template <class Edge>
@@ -29,7 +30,9 @@ class AutomatonBuilder {
   AutomatonBuilder(const Syntax& syntax, const Limits& limits) : syntax_(syntax), limits_(limits) {}
 
   Result<Automaton> run() {
-    weigh();
+    if (weigh() > kDepthMax) {
+      return fail(Errc::invalid_argument, "The grammar's groups and repetitions are nested too deeply.");
+    }
     for (const auto& rule : syntax_.rules) bodies_.push_back(rule.body);
     // Repeated parts append to bodies_ while it is walked.
     for (std::size_t i = 0; i < bodies_.size(); ++i) {
@@ -68,12 +71,19 @@ class AutomatonBuilder {
   }
 
   /// Children come before parents in the node list, so one pass is enough.
-  void weigh() {
+  /// Returns the greatest depth of nodes.
+  std::size_t weigh() {
     weights_.resize(syntax_.nodes.size());
+    std::vector<std::size_t> depths(syntax_.nodes.size());
+    std::size_t deepest = 0;
     for (std::size_t i = 0; i < syntax_.nodes.size(); ++i) {
       const auto& node = syntax_.nodes[i];
       std::uint64_t weight = 0;
-      for (const auto child : node.children) weight += weights_[child];
+      for (const auto child : node.children) {
+        weight += weights_[child];
+        depths[i] = std::max(depths[i], depths[child] + 1);
+      }
+      deepest = std::max(deepest, depths[i]);
       if (node.kind == NodeKind::literal) weight = node.text.size();
       if (node.kind == NodeKind::char_class) weight = 4;
       if (node.kind == NodeKind::reference) weight = 1;
@@ -82,6 +92,7 @@ class AutomatonBuilder {
       }
       weights_[i] = std::min(weight, kWeightMax);
     }
+    return deepest;
   }
 
   void add_byte(std::uint32_t from, ByteRange range, std::uint32_t to) {
@@ -102,10 +113,33 @@ class AutomatonBuilder {
       case NodeKind::char_class: return connect_class(node.index, from, to);
       case NodeKind::reference: calls_.push_back({from, {node.index, to}}); return;
       case NodeKind::alternation:
-        for (const auto child : node.children) connect(child, from, to);
-        return;
+        return connect_alternatives(node, from, to);
       case NodeKind::sequence: return connect_sequence(node, from, to);
       case NodeKind::repeat: return connect_repeat(index, from, to);
+    }
+  }
+
+  /// Literals share their beginnings, so that long lists of words stay deterministic.
+  void connect_alternatives(const Node& node, std::uint32_t from, std::uint32_t to) {
+    std::map<std::pair<std::uint32_t, char>, std::uint32_t> shared;
+    for (const auto child : node.children) {
+      const auto& part = syntax_.nodes[child];
+      if (part.kind != NodeKind::literal || part.text.empty()) {
+        connect(child, from, to);
+        continue;
+      }
+      auto state = from;
+      for (std::size_t i = 0; i + 1 < part.text.size() && !too_large_; ++i) {
+        const auto [next, fresh] = shared.try_emplace({state, part.text[i]}, kNone);
+        if (fresh) {
+          next->second = new_state();
+          const auto byte = static_cast<std::uint8_t>(part.text[i]);
+          add_byte(state, {byte, byte}, next->second);
+        }
+        state = next->second;
+      }
+      const auto byte = static_cast<std::uint8_t>(part.text.back());
+      add_byte(state, {byte, byte}, to);
     }
   }
 
