@@ -20,12 +20,20 @@ struct RenderRequest {
 };
 
 struct FenceOptions {
+  /// Per render; large requests get 100 ms more for each MiB.
   std::chrono::milliseconds timeout{2000};
+  /// For starting the child and parsing the template.
+  std::chrono::milliseconds start_timeout{10'000};
   std::uint64_t memory_bytes_max = std::uint64_t{512} << 20U;
   std::uint64_t output_bytes_max = std::uint64_t{64} << 20U;
+  /// After so many overruns one after another the template is refused for good; 0: never. Requests
+  /// above 256 KiB do not count, since there the request may be at fault.
+  std::uint32_t failures_max = 3;
 };
 
-/// Renders in this process, unfenced; used by the child and by tests.
+/// Renders in this process, unfenced; used by the child and by tests. Content arrays of text parts
+/// become strings where the template wants strings. Templates that know no tools get them through
+/// `with_tools_in_prompt`. Threads: one at a time.
 class TemplateRenderer {
  public:
   /// Errors: invalid_argument, the template does not parse.
@@ -37,11 +45,17 @@ class TemplateRenderer {
   virtual Result<std::string> render(const RenderRequest& request) = 0;
 };
 
-/// Renders in a child process: `program` run with `arguments`, which must end up in
-/// `render_child_main`. A child that overruns its fence is killed; the next render starts another.
+/// The child finds its socket here.
+inline constexpr int kRenderChildDescriptor = 0;
+
+/// Renders in a child process: `program` run with `arguments` and no environment, which must end up
+/// in `render_child_main(kRenderChildDescriptor)` before it starts threads or opens anything. A child that overruns its fence is killed; the next render starts another.
 /// Threads: any; renders queue behind each other. Blocks for the render.
 class FencedRenderer {
  public:
+  /// Starts the child and parses the template there.
+  /// Errors: invalid_argument, the template does not parse; unavailable, the program cannot be run;
+  /// deadline_exceeded or failed_precondition, parsing overran the fence.
   static Result<std::unique_ptr<FencedRenderer>> open(std::string program,
                                                       std::vector<std::string> arguments,
                                                       const std::string& source,
@@ -52,6 +66,8 @@ class FencedRenderer {
   /// Errors: as TemplateRenderer; deadline_exceeded or failed_precondition if the template itself
   /// overran time, memory or stack ("The model's chat template ...").
   virtual Result<std::string> render(const RenderRequest& request) = 0;
+  /// The running child, for tests and diagnosis; 0: none.
+  [[nodiscard]] virtual int child() const = 0;
 };
 
 /// The child's main loop on the socket `descriptor`; returns the exit status.

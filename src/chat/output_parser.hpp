@@ -33,6 +33,9 @@ struct OutputStyle {
 
 /// Reads the style from a chat template's source.
 OutputStyle detect_style(std::string_view template_source);
+/// Texts by which the parser finds its way. A model may have them as control tokens: the engine must
+/// still give them out as text, and let a grammar use them as tokens.
+std::vector<std::string> output_markers(const OutputStyle& style);
 /// True if a rendered prompt ends with an opened <think>.
 bool ends_in_reasoning(std::string_view rendered_prompt);
 
@@ -50,7 +53,9 @@ struct OutputDelta {
 };
 
 /// feed() the text pieces as they come, then finish() once. The concatenation of all deltas does not
-/// depend on how the text was cut. A malformed tool call is given as content.
+/// depend on how the text was cut. A malformed tool call is given as content; arguments stream as soon
+/// as the call's name is known, so where JSON breaks off only later, what was streamed stays and the
+/// rest is content. White space around reasoning and tool calls is dropped.
 class OutputParser {
  public:
   /// `tools_allowed` false: tool syntax is plain content. `id_seed` makes call ids (resume-safe).
@@ -70,12 +75,17 @@ enum class ToolChoice : std::uint8_t { automatic, none, required, named };
 
 /// Grammar that makes tool calls in `style` parse: with `triggers` for automatic, from the first
 /// token for required and named. `tools_json`: OpenAI tools; parameters schemas are compiled in.
+/// A tool without `strict` whose schema cannot be compiled takes any JSON object. For required and
+/// named, `reasoning` think_tags allows reasoning up to </think> before the first call. `parallel`
+/// bounds required and named; for automatic the caller ends the answer after the first call.
 /// Errors: invalid_argument with the tool's name and the schema's place.
 Result<wire::Grammar> tool_call_grammar(ToolStyle style, std::string_view tools_json, ToolChoice choice,
-                                        std::string_view named_tool, bool parallel);
+                                        std::string_view named_tool, bool parallel,
+                                        ReasoningStyle reasoning = ReasoningStyle::none);
 
 /// For ToolStyle::generic: messages with the tools described in a system message and tool results
-/// turned into user text, since the template itself knows no tools.
+/// turned into user text, since the template itself knows no tools. TemplateRenderer does it by
+/// itself where needed; doing it before changes nothing.
 Result<std::string> with_tools_in_prompt(std::string_view messages_json, std::string_view tools_json);
 
 }  // namespace hf::chat
