@@ -62,6 +62,11 @@ class BoundedQueue {
     ready_.notify_all();
   }
 
+  [[nodiscard]] bool closed() const {
+    const Lock lock(mutex_);
+    return closed_;
+  }
+
   [[nodiscard]] std::size_t size() const {
     const Lock lock(mutex_);
     return items_.size();

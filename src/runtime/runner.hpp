@@ -92,6 +92,14 @@ class Tokenizer {
   [[nodiscard]] virtual bool ends_generation(Token token) const = 0;
   [[nodiscard]] virtual bool is_control(Token token) const = 0;
   [[nodiscard]] virtual std::uint32_t vocabulary() const = 0;
+  /// Query and document as one input of a cross-encoder, from their tokens with special ones.
+  /// Source: BERT sentence pairs; the second BOS is dropped, EOS or SEP parts the two.
+  [[nodiscard]] virtual std::vector<Token> join_pair(std::span<const Token> query,
+                                                     std::span<const Token> document) const {
+    std::vector<Token> joined(query.begin(), query.end());
+    joined.insert(joined.end(), document.begin(), document.end());
+    return joined;
+  }
 };
 
 /// Pooled vectors and rerank scores. Threads: one owner.

@@ -72,6 +72,8 @@ class Scheduler {
   void fail_all(const Error& error);
   /// Drops cached prefixes of an adapter (0xFFFFFFFF: all).
   void forget_cached(AdapterId adapter);
+  /// True while a request that runs or waits uses the adapter.
+  [[nodiscard]] bool uses(AdapterId adapter) const;
   void fill(wire::Stats& stats) const;
 
  private:
