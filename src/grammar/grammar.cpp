@@ -30,9 +30,8 @@ Result<std::string> to_gbnf(const wire::Grammar& source, const Limits& limits) {
     case wire::GrammarKind::none: break;
     case wire::GrammarKind::gbnf: return source.text;
     case wire::GrammarKind::choice: return choices_to_gbnf(source.choices);
-    case wire::GrammarKind::json_object:
-    case wire::GrammarKind::json_schema:
-      break;
+    case wire::GrammarKind::json_object: return schema_to_gbnf(R"({"type":"object"})", "root", limits);
+    case wire::GrammarKind::json_schema: return schema_to_gbnf(source.text, "root", limits);
     case wire::GrammarKind::regex: {
       return "root ::= " + HF_TRY(regex_to_gbnf(source.text, RegexTarget::whole_text, {}, limits)) + '\n';
     }

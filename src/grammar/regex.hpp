@@ -22,7 +22,7 @@ enum class RegexTarget : unsigned char {
 Result<std::string> regex_to_gbnf(std::string_view pattern, RegexTarget target,
                                   std::string_view any_char, const Limits& limits);
 
-/// One character of `set` as it stands inside a JSON string; empty: there is none.
+/// One character of `set` as it stands inside a JSON string. Not for the empty set.
 std::string json_class(const CodePointSet& set);
 
 }  // namespace hf::grammar
