@@ -14,7 +14,7 @@ SOURCE_LINES_MAX, HEADER_LINES_MAX, LINE_MAX, FUNCTION_LINES_MAX = 700, 250, 120
 HOMES = {
     r"^<llama\.h>|^<ggml": {"runtime"},
     r"^<boost/": {"http"},
-    r"^<glaze/": {"api", "registry", "apps"},
+    r"^<glaze/": {"api", "registry", "settings", "apps"},
     r"^<minja/": {"chat"},
     r"^<spdlog/": {"base"},
     r"^<curl/": {"registry", "apps"},
