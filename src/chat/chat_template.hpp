@@ -13,9 +13,9 @@
 namespace hf::chat {
 
 struct RenderRequest {
-  std::string messages_json;       ///< Array of OpenAI messages.
-  std::string tools_json;          ///< Empty or array of OpenAI tools.
-  std::string template_args_json;  ///< Empty or object of extra variables (enable_thinking, ...).
+  std::string messages_json = {};       ///< Array of OpenAI messages.
+  std::string tools_json = {};          ///< Empty or array of OpenAI tools.
+  std::string template_args_json = {};  ///< Empty or object of extra variables (enable_thinking, ...).
   bool add_generation_prompt = true;
 };
 
