@@ -17,7 +17,7 @@ HOMES = {
     r"^<glaze/": {"api", "registry", "settings", "apps"},
     r"^<minja/": {"chat"},
     r"^<spdlog/": {"base"},
-    r"^<curl/": {"registry", "apps"},
+    r"^<curl/": {"registry", "client"},
 }
 BANNED_NAMES = re.compile(r"^\s*(?:class|struct)\s+\w*(Manager|Helper|Util|Misc|Impl)\b")
 BANNED_TEXT = [
@@ -31,6 +31,16 @@ TEXT_SUFFIXES = {".cpp", ".hpp", ".py", ".sh", ".md", ".txt", ".json", ".yaml", 
 def tracked():
     out = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     return [ROOT / line for line in out.stdout.splitlines()]
+
+
+def built_folders():
+    """Folders of src/ and apps/ that belong to the whole (the first HF_MODULES and HF_PROGRAMS)."""
+    text = (ROOT / "CMakeLists.txt").read_text()
+    names = set()
+    for variable in ("HF_MODULES", "HF_PROGRAMS"):
+        match = re.search(r"^set\(%s([^)]*)\)" % variable, text, re.M)
+        names |= set(match.group(1).split()) if match else set()
+    return names
 
 
 def module_uses():
@@ -114,10 +124,14 @@ def check_ranks(modules, findings):
 
 def main():
     findings = []
+    built = built_folders()
     modules = module_uses()
     check_ranks(modules, findings)
     for path in tracked():
         if not path.is_file():
+            continue
+        parts = path.relative_to(ROOT).parts
+        if parts[0] in ("src", "apps") and parts[1] not in built:
             continue
         if path.suffix in {".cpp", ".hpp"}:
             check_code(path, modules, findings)
