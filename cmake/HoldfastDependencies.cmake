@@ -41,3 +41,6 @@ pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
 find_path(HF_CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
 add_library(hf_cli11 INTERFACE)
 target_include_directories(hf_cli11 SYSTEM INTERFACE ${HF_CLI11_INCLUDE})
+
+# Line editing in `holdfast chat` (BSD licence).
+pkg_check_modules(LIBEDIT REQUIRED IMPORTED_TARGET libedit)

@@ -69,6 +69,10 @@ std::size_t on_bytes(char* bytes, std::size_t size, std::size_t count, void* use
   return text.size();
 }
 
+int on_progress(void* stop, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const std::atomic<bool>*>(stop)->load() ? 1 : 0;
+}
+
 Result<Answer> perform(CURL* handle, Receiving& receiving, const Endpoint& endpoint) {
   receiving.handle = handle;
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_bytes);
@@ -77,7 +81,8 @@ Result<Answer> perform(CURL* handle, Receiving& receiving, const Endpoint& endpo
   Answer answer;
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &answer.status);
   answer.body = std::move(receiving.body);
-  const bool cut_by_us = code == CURLE_WRITE_ERROR && receiving.stopped != nullptr && *receiving.stopped;
+  const bool cut_by_us = code == CURLE_ABORTED_BY_CALLBACK ||
+                         (code == CURLE_WRITE_ERROR && receiving.stopped != nullptr && *receiving.stopped);
   if (code != CURLE_OK && !cut_by_us) return connection_error(code, endpoint);
   return answer;
 }
@@ -98,8 +103,15 @@ Result<Answer> Client::post(const std::string& path, const std::string& body) {
 }
 
 Result<Answer> Client::stream(const std::string& path, const std::string& body,
-                              const std::function<bool(std::string_view)>& on_data) {
+                              const std::function<bool(std::string_view)>& on_data,
+                              const std::atomic<bool>* stop) {
   prepare_post(state_->handle, state_->endpoint, path, body);
+  if (stop != nullptr) {
+    auto* curl = state_->handle.get();
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, stop);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+  }
   bool stopped = false;
   EventCutter cutter([&](std::string_view data) {
     if (!stopped && !on_data(data)) stopped = true;

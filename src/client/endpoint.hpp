@@ -2,6 +2,7 @@
 // Client of any OpenAI-compatible address, on libcurl: plain calls and event streams. Used by the
 // CLI's chat and bench. Threads: one client per thread.
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -49,8 +50,10 @@ class Client {
   Result<Answer> post(const std::string& path, const std::string& body);
   /// Calls `on_data` for each event until the end or until it returns false (the call is cut then).
   /// A status other than 200 comes back as an Answer with the body.
+  /// `stop`, if given, is looked at while nothing arrives: once true the call is cut.
   Result<Answer> stream(const std::string& path, const std::string& body,
-                        const std::function<bool(std::string_view)>& on_data);
+                        const std::function<bool(std::string_view)>& on_data,
+                        const std::atomic<bool>* stop = nullptr);
 
  private:
   struct State;
