@@ -37,11 +37,13 @@ struct Call {
   bool submitted = false;    ///< The engine process of now has it.
   bool on_adapter = false;   ///< Waits for its adapter, which the engine of now is loading.
   std::uint32_t crashes = 0;  ///< It was in flight in so many crashes in a row.
-  bool cleared = false;      ///< A suspect that has shown a token since the last restart.
+  bool cleared = false;  ///< A suspect that has shown a token since the last restart.
   TimePoint last_crash = {};
   std::atomic<bool> cancelled = false;
   std::atomic<bool> muted = false;
 
+  /// It may be what stops the engine of now.
+  [[nodiscard]] bool inside() const { return submitted || on_adapter; }
   [[nodiscard]] bool listening() const {
     return !cancelled.load(std::memory_order_acquire) && !muted.load(std::memory_order_acquire);
   }

@@ -187,7 +187,7 @@ TEST(EngineCrash, a_load_without_progress_is_given_up) {
 
 /// The request that always stops the engine fails alone; its neighbours lose nothing.
 TEST(EngineCrash, a_poison_request_fails_and_its_neighbours_do_not) {
-  for (const auto* poison : {"!abort", "!kill", "!exit", "!badframe", "!late", "!hang", "!deaf"}) {
+  for (const auto* poison : {"!abort", "!kill", "!exit", "!badframe", "!late", "!hang"}) {
     auto options = quick();
     options.hang_timeout = 300ms;
     Pool pool(options);
@@ -202,7 +202,7 @@ TEST(EngineCrash, a_poison_request_fails_and_its_neighbours_do_not) {
     handles.push_back(pool->generate("m", ask(poison, 1000), bad).value());
     ASSERT_TRUE(bad->wait()) << poison;
     EXPECT_EQ(bad->record().error.code, Errc::internal) << poison;
-    EXPECT_TRUE(bad->record().error.message.contains("stopped the engine 3 times")) << poison;
+    EXPECT_TRUE(bad->record().error.message.contains("stopped the engine")) << poison;
     for (auto& [request, recorder] : good) {
       ASSERT_TRUE(recorder->wait()) << poison;
       expect_exact(*recorder, request);
@@ -237,6 +237,23 @@ TEST(EngineCrash, a_stopped_engine_is_replaced_and_its_requests_go_on) {
   signal_engines(SIGSTOP);
   ASSERT_TRUE(recorder->wait());
   expect_exact(*recorder, request);
+  EXPECT_EQ(pool->model("m")->restarts, 1U);
+}
+
+TEST(EngineCrash, an_engine_that_reads_no_more_is_replaced) {
+  auto options = quick();
+  options.hang_timeout = 300ms;
+  Pool pool(options);
+  const auto request = ask("!slow", 60);
+  const auto recorder = std::make_shared<Recorder>();
+  const auto generation = pool->generate("m", request, recorder);
+  ASSERT_TRUE(recorder->wait_tokens(1));
+  const auto deaf = std::make_shared<Recorder>();
+  const auto other = pool->generate("m", ask("!deaf"), deaf);
+  ASSERT_TRUE(recorder->wait());
+  expect_exact(*recorder, request);
+  ASSERT_TRUE(deaf->wait());
+  expect_exact(*deaf, ask("!deaf"));
   EXPECT_EQ(pool->model("m")->restarts, 1U);
 }
 

@@ -33,7 +33,8 @@ struct EnginePoolOptions {
   Duration stall_timeout = std::chrono::minutes(10);
   std::uint32_t crash_limit = 3;                     ///< Within crash_window: marked failed.
   Duration crash_window = std::chrono::seconds(60);
-  /// A request in flight in that many crashes within crash_window is failed, at least 2.
+  /// A request in flight in that many crashes in crash_window (at least 2) is failed, if it is the
+  /// only suspect; of several, each is let in alone then.
   std::uint32_t poison_crashes = 3;
   Duration restart_backoff = std::chrono::milliseconds(200);  ///< Second crash; doubles, to 10 s.
   Duration retry_failed_after = std::chrono::minutes(5);

@@ -199,7 +199,24 @@ std::size_t ModelSlot::submitted_count() const {
 }
 
 bool ModelSlot::is_suspect(const Call& call) const {
-  return call.crashes + 1 >= options_->poison_crashes;
+  return call.crashes + 1 >= std::max(2U, options_->poison_crashes);
+}
+
+bool ModelSlot::needs_solitude(const Call& call) const {
+  return call.crashes >= std::max(2U, options_->poison_crashes);
+}
+
+/// Suspects come in one at a time, the next after a first token of the one before. Those that were
+/// there once more stay the only suspect inside until they end.
+bool ModelSlot::may_enter(const Call& call) {
+  if (!is_suspect(call) || call.cleared) return true;
+  if (trial_ != 0) return trial_ == call.id;
+  const bool others = std::ranges::any_of(calls_ | std::views::values, [&](const auto& other) {
+    return other->inside() && is_suspect(*other);
+  });
+  if (others && needs_solitude(call)) return false;
+  trial_ = call.id;
+  return true;
 }
 
 bool ModelSlot::adapter_loaded(Call& call) {
@@ -221,11 +238,7 @@ bool ModelSlot::adapter_loaded(Call& call) {
 
 void ModelSlot::send_call(Call& call) {
   if (call.submitted || call.cancelled || (unload_wanted_ && !closing_)) return;
-  if (is_suspect(call) && !call.cleared) {
-    if (trial_ != 0 && trial_ != call.id) return;
-    trial_ = call.id;
-  }
-  if (!adapter_loaded(call)) return;
+  if (!may_enter(call) || !adapter_loaded(call)) return;
   call.submitted = true;
   call.on_adapter = false;
   link_->send(call.progress ? wire::ToEngine(call.progress->request(now_steady() - call.arrived))
@@ -234,7 +247,11 @@ void ModelSlot::send_call(Call& call) {
 
 void ModelSlot::send_held_calls() {
   if (phase_ != Phase::serving) return;
-  for (const auto& [id, call] : calls_) send_call(*call);
+  for (const auto& [id, call] : calls_) {
+    if (!is_suspect(*call)) send_call(*call);
+  }
+  // The newest suspect first: the others have run well before it came.
+  for (const auto& [id, call] : calls_ | std::views::reverse) send_call(*call);
   if (link_->has_waiting()) wakeup_->ring();
 }
 
@@ -259,10 +276,8 @@ std::shared_ptr<Call> ModelSlot::take(wire::RequestId id, Outcome outcome, const
   } else if (std::holds_alternative<wire::Rerank>(call->message)) {
     metrics_.answered("rerank", outcome, times);
   }
-  if (trial_ == id) {
-    trial_ = 0;
-    send_held_calls();
-  }
+  if (trial_ == id) trial_ = 0;
+  if (is_suspect(*call)) send_held_calls();
   if (calls_.empty() || unload_wanted_) wakeup_->ring();
   return call;
 }

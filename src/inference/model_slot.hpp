@@ -82,7 +82,9 @@ class ModelSlot {
   void send_call(Call& call) HF_REQUIRES(mutex_);
   void send_held_calls() HF_REQUIRES(mutex_);
   [[nodiscard]] bool adapter_loaded(Call& call) HF_REQUIRES(mutex_);
-  [[nodiscard]] bool is_suspect(const Call& call) const HF_REQUIRES(mutex_);
+  [[nodiscard]] bool is_suspect(const Call& call) const;
+  [[nodiscard]] bool needs_solitude(const Call& call) const;
+  bool may_enter(const Call& call) HF_REQUIRES(mutex_);
   [[nodiscard]] std::size_t submitted_count() const HF_REQUIRES(mutex_);
   std::shared_ptr<Call> take(wire::RequestId id, Outcome outcome, const wire::Done& usage)
       HF_REQUIRES(mutex_);
@@ -117,9 +119,10 @@ class ModelSlot {
   void kill(std::string reason) HF_REQUIRES(mutex_);
   void bury(TimePoint now, Deliveries& out) HF_REQUIRES(mutex_);
   void settle_calls(Deliveries& out) HF_REQUIRES(mutex_);
-  void crashed(TimePoint now, Deliveries& out) HF_REQUIRES(mutex_);
-  void blame(TimePoint now) HF_REQUIRES(mutex_);
-  std::size_t convict(Deliveries& out) HF_REQUIRES(mutex_);
+  void crashed(TimePoint now, const std::vector<wire::RequestId>& accused, Deliveries& out)
+      HF_REQUIRES(mutex_);
+  std::vector<wire::RequestId> accuse(TimePoint now) HF_REQUIRES(mutex_);
+  bool condemn(wire::RequestId id, Deliveries& out) HF_REQUIRES(mutex_);
   void mark_failed(std::string reason, TimePoint now, Deliveries& out) HF_REQUIRES(mutex_);
   void log_ending() const HF_REQUIRES(mutex_);
 

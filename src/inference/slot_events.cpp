@@ -16,7 +16,7 @@ TimePoint now_steady() { return std::chrono::steady_clock::now(); }
 }  // namespace
 
 void ModelSlot::passed_trial(Call& call) {
-  if (trial_ != call.id) return;
+  if (trial_ != call.id || needs_solitude(call)) return;
   call.cleared = true;
   trial_ = 0;
   send_held_calls();

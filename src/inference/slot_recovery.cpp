@@ -216,13 +216,12 @@ void ModelSlot::expire_calls(TimePoint now, Deliveries& out) {
 /// The engine process is gone and its reader has joined.
 void ModelSlot::bury(TimePoint now, Deliveries& out) {
   link_.reset();
-  trial_ = trial_ != 0 && calls_.contains(trial_) ? trial_ : 0;
   for (auto& [name, adapter] : adapters_) adapter.state = AdapterState::absent;
   log_ending();
   const bool orderly = intended_ && submitted_count() == 0;
-  if (!orderly && !closing_) blame(now);
-  settle_calls(out);
+  const auto accused = orderly || closing_ ? std::vector<wire::RequestId>() : accuse(now);
   trial_ = 0;
+  settle_calls(out);
   if (closing_) {
     enter(Phase::closed);
     fail_all({Errc::unavailable, "The server is shutting down; retry in a minute."}, out);
@@ -231,7 +230,7 @@ void ModelSlot::bury(TimePoint now, Deliveries& out) {
   } else if (load_failed_ && !restarting_) {
     mark_failed(load_failed_->message, now, out);
   } else {
-    crashed(now, out);
+    crashed(now, accused, out);
   }
   process_.reset();
 }
@@ -264,49 +263,52 @@ void ModelSlot::log_ending() const {
   for (const auto& line : process_->last_lines()) log::warn("engine {}: {}", process_->pid(), line);
 }
 
-/// Whoever was in the engine may have stopped it; a suspect on trial takes all the blame.
-void ModelSlot::blame(TimePoint now) {
-  for (auto& [id, call] : calls_) {
-    const bool was_inside = call->submitted || call->on_adapter;
-    if (!was_inside || (trial_ != 0 && trial_ != id)) continue;
+/// Whoever was in the engine may have stopped it; if suspects were, they did. Gives those that
+/// have now been there often enough to be condemned, which only one alone can be.
+std::vector<wire::RequestId> ModelSlot::accuse(TimePoint now) {
+  const auto calls = calls_ | std::views::values;
+  const bool suspects = std::ranges::any_of(
+      calls, [this](const auto& call) { return call->inside() && is_suspect(*call); });
+  std::vector<wire::RequestId> accused;
+  for (const auto& call : calls) {
+    if (!call->inside() || (suspects && !is_suspect(*call))) continue;
     if (now - call->last_crash > options_->crash_window) call->crashes = 0;
     ++call->crashes;
     call->last_crash = now;
+    if (needs_solitude(*call)) accused.push_back(call->id);
   }
+  return accused;
 }
 
-std::size_t ModelSlot::convict(Deliveries& out) {
-  std::vector<wire::RequestId> guilty;
-  for (const auto& [id, call] : calls_) {
-    if (call->crashes >= std::max(2U, options_->poison_crashes)) guilty.push_back(id);
-  }
-  for (const auto id : guilty) {
-    auto call = take(id, Outcome::error, {});
-    log::warn("model {}: request {} stopped the engine {} times and is given up", name_, id,
-              call->crashes);
-    out.emplace_back([call] {
-      tell_failed(*call, {Errc::internal,
-                          std::format("This request stopped the engine {} times; change it before "
-                                      "you send it again.",
-                                      call->crashes)});
-    });
-  }
-  return guilty.size();
+bool ModelSlot::condemn(wire::RequestId id, Deliveries& out) {
+  auto call = take(id, Outcome::error, {});
+  if (!call) return false;
+  log::warn("model {}: request {} stopped the engine {} times and is given up", name_, id,
+            call->crashes);
+  out.emplace_back([call] {
+    tell_failed(*call, {Errc::internal,
+                        std::format("This request stopped the engine {} times; change it before "
+                                    "you send it again.",
+                                    call->crashes)});
+  });
+  return true;
 }
 
-void ModelSlot::crashed(TimePoint now, Deliveries& out) {
+void ModelSlot::crashed(TimePoint now, const std::vector<wire::RequestId>& accused,
+                        Deliveries& out) {
   crashes_.push_back(now);
   while (now - crashes_.front() > options_->crash_window) crashes_.pop_front();
   const auto count = crashes_.size();
   const auto why = !kill_reason_.empty() ? kill_reason_
                    : load_failed_        ? load_failed_->message
                                          : process_->ending();
-  if (convict(out) > 0) {
+  if (accused.size() == 1 && condemn(accused.front(), out)) {
     ++convictions_;
     crashes_.clear();
   }
   // Different requests in a row that all stop it: then it is the model after all.
-  if (convictions_ >= kConvictionsMax || crashes_.size() >= options_->crash_limit) {
+  const bool nobody_to_blame = accused.empty() && crashes_.size() >= options_->crash_limit;
+  if (convictions_ >= kConvictionsMax || nobody_to_blame) {
     mark_failed(std::format("its engine stopped {} times within {}, last by: {}", count,
                             text_of(options_->crash_window), why),
                 now, out);
