@@ -75,13 +75,12 @@ enum class ToolChoice : std::uint8_t { automatic, none, required, named };
 
 /// Grammar that makes tool calls in `style` parse: with `triggers` for automatic, from the first
 /// token for required and named. `tools_json`: OpenAI tools; parameters schemas are compiled in.
-/// A tool without `strict` whose schema cannot be compiled takes any JSON object. For required and
-/// named, `reasoning` think_tags allows reasoning up to </think> before the first call. `parallel`
-/// bounds required and named; for automatic the caller ends the answer after the first call.
+/// A tool without `strict` whose schema cannot be compiled takes any JSON object. `parallel` bounds
+/// required and named; for automatic the caller ends the answer after the first call. Where a prompt
+/// ends in reasoning, the grammar of required and named must begin to hold behind "</think>".
 /// Errors: invalid_argument with the tool's name and the schema's place.
 Result<wire::Grammar> tool_call_grammar(ToolStyle style, std::string_view tools_json, ToolChoice choice,
-                                        std::string_view named_tool, bool parallel,
-                                        ReasoningStyle reasoning = ReasoningStyle::none);
+                                        std::string_view named_tool, bool parallel);
 
 /// For ToolStyle::generic: messages with the tools described in a system message and tool results
 /// turned into user text, since the template itself knows no tools. TemplateRenderer does it by
