@@ -53,7 +53,7 @@ say "Packages"
 tools/setup.sh build "${yes[@]}"
 
 say "Build (release); the first time takes some minutes"
-export CCACHE_DIR="${CCACHE_DIR:-$HOME/.cache/ccache}"
+export CCACHE_DIR="${CCACHE_DIR:-$HOME/.cache/ccache}" CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 [ -f build/release/build.ninja ] || cmake --preset release >/dev/null
 cmake --build build/release -j"$(nproc)"
 if [ "$build_only" = 1 ]; then say "Built: $bin"; exit 0; fi

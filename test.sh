@@ -6,7 +6,7 @@
 #   ./test.sh fuzz [SECONDS]                libFuzzer on every target (clang), 60 s each by default
 set -euo pipefail
 cd "$(dirname "$0")"
-export CCACHE_DIR="${CCACHE_DIR:-$HOME/.cache/ccache}"
+export CCACHE_DIR="${CCACHE_DIR:-$HOME/.cache/ccache}" CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 
 suites=("$@")
