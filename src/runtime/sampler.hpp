@@ -38,6 +38,9 @@ class Sampler {
   [[nodiscard]] bool greedy() const;
 
  private:
+  void adjust(std::span<float> logits) const;
+  [[nodiscard]] Token choose(std::span<const float> logits) const;
+
   wire::Sampling sampling_;
   std::uint32_t choice_;
   std::uint64_t position_ = 0;
