@@ -71,7 +71,7 @@ class LlamaEmbedder final : public Embedder {
 
 }  // namespace
 
-Result<std::unique_ptr<Embedder>> make_llama_embedder(llama_model* model, llama_pooling_type pooling,
+Result<std::unique_ptr<Embedder>> make_llama_embedder(llama_model* model, enum llama_pooling_type pooling,
                                                       std::uint32_t threads) {
   const auto trained = static_cast<std::uint32_t>(std::max(1, llama_model_n_ctx_train(model)));
   auto params = llama_context_default_params();

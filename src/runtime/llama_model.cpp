@@ -134,7 +134,7 @@ class LoadedModel final : public LlamaModel {
   }
 
  private:
-  Embedder* pooled(llama_pooling_type pooling) {
+  Embedder* pooled(enum llama_pooling_type pooling) {
     if (!embedder_) {
       const auto threads = options_.threads > 0 ? options_.threads : std::max(1U, std::thread::hardware_concurrency());
       auto made = make_llama_embedder(model_.get(), pooling, threads);

@@ -62,7 +62,7 @@ void set_blas_threads(std::uint32_t threads);
 
 Result<std::unique_ptr<Runner>> make_llama_runner(llama_model* model, const LlamaOptions& options,
                                                   std::uint32_t cells, llama_context** native);
-Result<std::unique_ptr<Embedder>> make_llama_embedder(llama_model* model, llama_pooling_type pooling,
+Result<std::unique_ptr<Embedder>> make_llama_embedder(llama_model* model, enum llama_pooling_type pooling,
                                                       std::uint32_t threads);
 
 }  // namespace hf::runtime

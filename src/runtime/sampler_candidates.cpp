@@ -1,225 +1,324 @@
 #include "runtime/sampler_candidates.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
+#include <functional>
 #include <limits>
-#include <vector>
+#include <numeric>
 
 namespace hf::runtime {
 namespace {
 
-struct Candidate {
-  wire::Token token = 0;
-  float logit = 0;
-  double weight = 0;  // exp((logit - max) / temperature).
-};
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+constexpr float kLargest = std::numeric_limits<float>::max();
+constexpr std::size_t kLanes = 8;
+// GCC and clang lower these to what the target has: two SSE or NEON registers, one AVX register.
+using Floats [[gnu::vector_size(kLanes * sizeof(float))]] = float;
+using Ints [[gnu::vector_size(kLanes * sizeof(float))]] = std::int32_t;
 
-// Several independent sums let the compiler use vector registers.
-float maximum(std::span<const float> values) {
-  std::array<float, 16> lanes;
-  lanes.fill(-INFINITY);
-  std::size_t i = 0;
-  for (; i + lanes.size() <= values.size(); i += lanes.size()) {
-    for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
-      lanes[lane] = values[i + lane] > lanes[lane] ? values[i + lane] : lanes[lane];
-    }
+Floats load(const float* from) {
+  Floats out;
+  std::memcpy(&out, from, sizeof out);
+  return out;
+}
+
+// exp(x) for x <= 0, relative error below 2e-7; 0 below -87. Cody-Waite reduction and the Taylor
+// polynomial to the sixth power on [-ln2/2, ln2/2].
+Floats exp_falling(Floats x) {
+  const Floats low = Floats{} - 87.0F;
+  const Ints alive = x > low;
+  x = alive ? x : low;
+  const Floats shift = Floats{} + 12582912.0F;  // 1.5 * 2^23: rounds to the nearest integer.
+  const Floats shifted = x * 1.44269504F + shift;
+  const Floats n = shifted - shift;
+  const Floats r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
+  Floats p = r * (1.0F / 720) + (1.0F / 120);
+  p = p * r + (1.0F / 24);
+  p = p * r + (1.0F / 6);
+  p = p * r + 0.5F;
+  p = p * r + 1.0F;
+  p = p * r + 1.0F;
+  const Ints power = (__builtin_convertvector(n, Ints) + 127) << 23;
+  const Floats value = p * std::bit_cast<Floats>(power);
+  return alive ? value : Floats{};
+}
+
+float exp_one(float x) { return exp_falling(Floats{} + x)[0]; }
+
+float horizontal_sum(Floats v) {
+  float sum = 0;
+  for (std::size_t i = 0; i < kLanes; ++i) sum += v[i];
+  return sum;
+}
+
+float clean_value(float value) {
+  if (std::isnan(value)) return kNever;
+  return std::min(value, kLargest);
+}
+
+// Cleans one whole block in place and gives its maximum.
+float clean_block(float* block) {
+  Floats top = Floats{} + kNever;
+  for (std::size_t i = 0; i < LogitScan::kBlock; i += kLanes) {
+    Floats v = load(block + i);
+    v = v == v ? v : Floats{} + kNever;
+    v = v > kLargest ? Floats{} + kLargest : v;
+    std::memcpy(block + i, &v, sizeof v);
+    top = v > top ? v : top;
   }
-  float best = *std::ranges::max_element(lanes);
-  for (; i < values.size(); ++i) best = std::max(best, values[i]);
+  float best = kNever;
+  for (std::size_t i = 0; i < kLanes; ++i) best = std::max(best, top[i]);
   return best;
 }
 
-// e^x for x <= 0 by 2^n * polynomial (Cephes' coefficients, relative error below 3e-7): unlike
-// std::exp it is vectorised.
-float fast_exp(float x) {
-  x = x < -87.0F ? -87.0F : x;
-  const float scaled = x * 1.44269504F;
-  const auto n = static_cast<int>(scaled - 0.5F);
-  const float f = (x - static_cast<float>(n) * 0.693359375F) + static_cast<float>(n) * 2.12194440e-4F;
-  float y = 1.9875691500e-4F;
-  y = y * f + 1.3981999507e-3F;
-  y = y * f + 8.3334519073e-3F;
-  y = y * f + 4.1665795894e-2F;
-  y = y * f + 1.6666665459e-1F;
-  y = y * f + 5.0000001201e-1F;
-  y = y * f * f + f + 1.0F;
-  return y * std::bit_cast<float>((n + 127) << 23);
-}
-
-double mass_of(std::span<const float> logits, float top, float inverse_temperature) {
-  std::array<float, 16> lanes{};
-  double total = 0;
+float block_weight(std::span<const float> block, float max, float scale) {
+  Floats sum{};
   std::size_t i = 0;
-  std::size_t block = 0;
-  for (; i + lanes.size() <= logits.size(); i += lanes.size()) {
-    for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
-      lanes[lane] += fast_exp((logits[i + lane] - top) * inverse_temperature);
-    }
-    if (++block % 256 == 0) {  // Keeps float sums short.
-      for (auto& lane : lanes) {
-        total += static_cast<double>(lane);
-        lane = 0;
-      }
-    }
+  for (; i + kLanes <= block.size(); i += kLanes) {
+    sum += exp_falling((load(block.data() + i) - max) * scale);
   }
-  for (const auto lane : lanes) total += static_cast<double>(lane);
-  for (; i < logits.size(); ++i) total += static_cast<double>(fast_exp((logits[i] - top) * inverse_temperature));
-  return total;
-}
-
-std::vector<Candidate> above(std::span<const float> logits, float threshold, float top, float inverse) {
-  std::vector<Candidate> found;
-  constexpr std::size_t kBlock = 64;
-  for (std::size_t begin = 0; begin < logits.size(); begin += kBlock) {
-    const auto end = std::min(begin + kBlock, logits.size());
-    bool any = false;
-    for (std::size_t i = begin; i < end; ++i) any |= logits[i] >= threshold;
-    if (!any) continue;
-    for (std::size_t i = begin; i < end; ++i) {
-      if (logits[i] >= threshold && logits[i] > -INFINITY) {
-        found.push_back({static_cast<wire::Token>(i), logits[i],
-                         std::exp(static_cast<double>((logits[i] - top) * inverse))});
-      }
-    }
-  }
-  return found;
-}
-
-void sort_by_weight(std::vector<Candidate>& candidates) {
-  std::ranges::sort(candidates, [](const Candidate& a, const Candidate& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-  });
-}
-
-double sum(const std::vector<Candidate>& candidates) {
-  double total = 0;
-  for (const auto& candidate : candidates) total += candidate.weight;
-  return total;
-}
-
-// The k likeliest: a sample of the values gives a threshold that few tokens pass.
-std::vector<Candidate> top_k(std::span<const float> logits, std::size_t k, float top, float inverse) {
-  for (float reach = 8; ; reach *= 2) {
-    auto found = above(logits, top - reach, top, inverse);
-    const bool all = reach > 1e6F;
-    if (found.size() < k && !all) continue;
-    if (found.size() > k) {
-      std::ranges::nth_element(found, found.begin() + static_cast<std::ptrdiff_t>(k),
-                               [](const Candidate& a, const Candidate& b) {
-                                 return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-                               });
-      found.resize(k);
-    }
-    return found;
-  }
-}
-
-// Smallest set of likeliest tokens whose mass reaches `share` of `total`: grows the reach below the
-// maximum until the mass is there.
-std::vector<Candidate> nucleus(std::span<const float> logits, double share, double total, float top,
-                               float inverse) {
-  for (float reach = 6 / inverse;; reach *= 2) {
-    auto found = above(logits, top - reach, top, inverse);
-    if (sum(found) < share * total && reach < 1e6F) continue;
-    return found;
-  }
-}
-
-void keep_nucleus(std::vector<Candidate>& sorted, double mass) {
-  double total = 0;
-  for (std::size_t i = 0; i < sorted.size(); ++i) {
-    total += sorted[i].weight;
-    if (total >= mass) {
-      sorted.resize(i + 1);
-      return;
-    }
-  }
-}
-
-// Locally typical sampling (Meister et al. 2022): tokens whose surprise is nearest to the entropy.
-void keep_typical(std::vector<Candidate>& candidates, double share) {
-  const auto total = sum(candidates);
-  double entropy = 0;
-  for (const auto& candidate : candidates) {
-    const auto p = candidate.weight / total;
-    if (p > 0) entropy -= p * std::log(p);
-  }
-  const auto distance = [&](const Candidate& candidate) {
-    return std::abs(-std::log(std::max(candidate.weight / total, 1e-300)) - entropy);
-  };
-  std::ranges::sort(candidates, [&](const Candidate& a, const Candidate& b) {
-    const auto left = distance(a);
-    const auto right = distance(b);
-    return left != right ? left < right : a.token < b.token;
-  });
-  keep_nucleus(candidates, share * total);
-}
-
-wire::Token draw_from(const std::vector<Candidate>& candidates, double point) {
-  double left = point * sum(candidates);
-  for (const auto& candidate : candidates) {
-    left -= candidate.weight;
-    if (left < 0) return candidate.token;
-  }
-  return candidates.back().token;
+  float rest = 0;
+  for (; i < block.size(); ++i) rest += exp_one((block[i] - max) * scale);
+  return horizontal_sum(sum) + rest;
 }
 
 }  // namespace
 
-wire::Token argmax(std::span<const float> logits) {
-  const auto top = maximum(logits);
-  const auto found = std::ranges::find(logits, top);
-  return found == logits.end() ? 0 : static_cast<wire::Token>(found - logits.begin());
+void LogitScan::read(std::span<float> logits) {
+  logits_ = logits;
+  const auto blocks = (logits.size() + kBlock - 1) / kBlock;
+  block_max_.resize(blocks);
+  max_ = kNever;
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const auto begin = b * kBlock;
+    float best = kNever;
+    if (begin + kBlock <= logits.size()) {
+      best = clean_block(logits.data() + begin);
+    } else {
+      for (auto& value : logits.subspan(begin)) {
+        value = clean_value(value);
+        best = std::max(best, value);
+      }
+    }
+    block_max_[b] = best;
+    max_ = std::max(max_, best);
+  }
 }
 
-wire::Token draw(std::span<const float> logits, const wire::Sampling& sampling, double point) {
-  const auto top = maximum(logits);
-  if (!std::isfinite(top)) return argmax(logits);
-  const auto inverse = 1 / sampling.temperature;
-  if (!std::isfinite(inverse)) return argmax(logits);
-  std::vector<Candidate> candidates;
-  if (sampling.top_k > 0) {
-    candidates = top_k(logits, static_cast<std::size_t>(sampling.top_k), top, inverse);
-  } else if (sampling.typical_p < 1) {
-    candidates = above(logits, -std::numeric_limits<float>::max(), top, inverse);
-  } else if (sampling.min_p > 0) {
-    candidates = above(logits, top + std::log(sampling.min_p) / inverse, top, inverse);
-  } else if (sampling.top_p < 1) {
-    candidates = nucleus(logits, static_cast<double>(sampling.top_p), mass_of(logits, top, inverse), top, inverse);
-  } else {
-    candidates = nucleus(logits, 1 - 1e-7, mass_of(logits, top, inverse), top, inverse);
-  }
-  if (sampling.typical_p < 1) keep_typical(candidates, static_cast<double>(sampling.typical_p));
-  sort_by_weight(candidates);
-  if (sampling.top_p < 1) {
-    // Without earlier cuts the mass is that of the whole vocabulary.
-    const bool whole = sampling.top_k <= 0 && sampling.typical_p >= 1;
-    const auto total = whole ? mass_of(logits, top, inverse) : sum(candidates);
-    keep_nucleus(candidates, static_cast<double>(sampling.top_p) * total);
-  }
-  if (sampling.min_p > 0) {
-    const auto least = static_cast<double>(sampling.min_p) * candidates.front().weight;
-    std::erase_if(candidates, [least](const Candidate& candidate) { return candidate.weight < least; });
-  }
-  return draw_from(candidates, point);
+Token LogitScan::argmax() const {
+  const auto block = static_cast<std::size_t>(std::ranges::find(block_max_, max_) - block_max_.begin());
+  auto at = block * kBlock;
+  while (at < logits_.size() && logits_[at] != max_) ++at;
+  return at < logits_.size() ? static_cast<Token>(at) : 0;
 }
 
-wire::TokenLogprob logprobs_of(std::span<const float> logits, wire::Token token, std::size_t count) {
-  const auto top = maximum(logits);
-  const auto log_mass = static_cast<float>(std::log(mass_of(logits, top, 1)));
-  const auto logprob = [&](float logit) { return std::max(logit - top - log_mass, -9999.0F); };
-  wire::TokenLogprob out;
-  out.token = token;
-  out.logprob = logprob(logits[static_cast<std::size_t>(token)]);
-  if (count == 0) return out;
-  auto likeliest = top_k(logits, count, top, 1);
-  sort_by_weight(likeliest);
-  for (const auto& candidate : likeliest) {
-    out.top.push_back({.token = candidate.token, .logprob = logprob(candidate.logit), .bytes = {}});
+double LogitScan::sum(float temperature) {
+  block_sum_.resize(block_max_.size());
+  const float scale = 1 / temperature;
+  total_ = 0;
+  for (std::size_t b = 0; b < block_max_.size(); ++b) {
+    const auto begin = b * kBlock;
+    // A block 40 below the maximum adds less than 3e-16 of it.
+    const bool counts = (block_max_[b] - max_) * scale > -40;
+    const auto block = logits_.subspan(begin, std::min(kBlock, logits_.size() - begin));
+    block_sum_[b] = counts ? block_weight(block, max_, scale) : 0;
+    total_ += double{block_sum_[b]};
   }
-  return out;
+  return total_;
+}
+
+Token LogitScan::draw(double unit, float temperature) const {
+  double left = unit * total_;
+  std::size_t b = 0;
+  std::size_t last = 0;
+  for (; b < block_sum_.size(); ++b) {
+    if (block_sum_[b] <= 0) continue;
+    last = b;
+    if (left < double{block_sum_[b]}) break;
+    left -= double{block_sum_[b]};
+  }
+  const auto begin = last * kBlock;
+  const auto end = std::min(begin + kBlock, logits_.size());
+  Token found = argmax();
+  for (auto i = begin; i < end; ++i) {
+    const double weight = double{exp_one((logits_[i] - max_) / temperature)};
+    if (weight <= 0) continue;
+    found = static_cast<Token>(i);
+    if (left < weight) break;
+    left -= weight;
+  }
+  return found;
+}
+
+void LogitScan::gather(float threshold, Candidates& out) const {
+  out.ids.resize(logits_.size());
+  out.logits.resize(logits_.size());
+  std::size_t count = 0;
+  for (std::size_t b = 0; b < block_max_.size(); ++b) {
+    if (block_max_[b] < threshold) continue;
+    const auto end = std::min((b + 1) * kBlock, logits_.size());
+    for (auto i = b * kBlock; i < end; ++i) {
+      out.ids[count] = static_cast<Token>(i);
+      out.logits[count] = logits_[i];
+      count += logits_[i] >= threshold ? 1U : 0U;
+    }
+  }
+  out.ids.resize(count);
+  out.logits.resize(count);
+}
+
+float LogitScan::threshold_for(std::size_t count) {
+  if (count == 0 || count > block_max_.size()) return kNever;
+  order_ = block_max_;
+  const auto place = order_.begin() + static_cast<std::ptrdiff_t>(count - 1);
+  std::ranges::nth_element(order_, place, std::greater{});
+  return *place;
+}
+
+void weigh(Candidates& candidates, float max, float temperature) {
+  const auto count = candidates.size();
+  const float scale = 1 / temperature;
+  candidates.weights.resize(count);
+  candidates.mass = 0;
+  std::size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const Floats weight = exp_falling((load(candidates.logits.data() + i) - max) * scale);
+    std::memcpy(candidates.weights.data() + i, &weight, sizeof weight);
+    candidates.mass += double{horizontal_sum(weight)};
+  }
+  for (; i < count; ++i) {
+    candidates.weights[i] = exp_one((candidates.logits[i] - max) * scale);
+    candidates.mass += double{candidates.weights[i]};
+  }
+}
+
+namespace {
+
+// Moves the candidates that `keep(index)` wants to the front, in order.
+template <class Keep>
+void filter(Candidates& c, Keep keep) {
+  const bool weighed = c.weights.size() == c.size();
+  std::size_t kept = 0;
+  double mass = 0;
+  for (std::size_t i = 0; i < c.size(); ++i) {
+    if (!keep(i)) continue;
+    c.ids[kept] = c.ids[i];
+    c.logits[kept] = c.logits[i];
+    if (weighed) {
+      c.weights[kept] = c.weights[i];
+      mass += double{c.weights[i]};
+    }
+    ++kept;
+  }
+  c.ids.resize(kept);
+  c.logits.resize(kept);
+  if (weighed) c.weights.resize(kept);
+  c.mass = mass;
+}
+
+struct Ranked {
+  float key;  // Higher is better.
+  float weight;
+  Token id;
+  [[nodiscard]] bool before(const Ranked& other) const {
+    return key > other.key || (key == other.key && id < other.id);
+  }
+};
+
+// The worst member of the smallest set of best entries whose weights reach `mass`. Quickselect by
+// mass: expected cost linear.
+Ranked last_of_mass(std::span<Ranked> entries, double mass) {
+  while (entries.size() > 1) {
+    const auto middle = entries[entries.size() / 2];
+    const auto bound =
+        std::ranges::partition(entries, [&](const Ranked& entry) { return entry.before(middle); });
+    const auto upper = static_cast<std::size_t>(bound.begin() - entries.begin());
+    double above = 0;
+    for (const auto& entry : entries.first(upper)) above += double{entry.weight};
+    if (upper > 0 && above >= mass) {
+      entries = entries.first(upper);
+      continue;
+    }
+    if (above + double{middle.weight} >= mass || upper + 1 == entries.size()) return middle;
+    mass -= above + double{middle.weight};
+    entries = entries.subspan(upper);
+    // `middle` is the best of what is left; take it out.
+    const auto at = std::ranges::find_if(entries, [&](const Ranked& e) { return e.id == middle.id; });
+    std::iter_swap(at, entries.begin());
+    entries = entries.subspan(1);
+  }
+  return entries.front();
+}
+
+std::vector<Ranked>& ranked_scratch() {
+  thread_local std::vector<Ranked> scratch;
+  return scratch;
+}
+
+template <class Key>
+void keep_until_mass(Candidates& c, double mass, Key key) {
+  if (c.size() <= 1) return;
+  auto& entries = ranked_scratch();
+  entries.clear();
+  entries.reserve(c.size());
+  for (std::size_t i = 0; i < c.size(); ++i) entries.push_back({key(i), c.weights[i], c.ids[i]});
+  const auto last = last_of_mass(entries, mass);
+  filter(c, [&](std::size_t i) { return !last.before({key(i), 0, c.ids[i]}); });
+}
+
+}  // namespace
+
+void keep_best(Candidates& candidates, std::size_t count) {
+  if (candidates.size() <= count) return;
+  auto& entries = ranked_scratch();
+  entries.clear();
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    entries.push_back({candidates.logits[i], 0, candidates.ids[i]});
+  }
+  const auto place = entries.begin() + static_cast<std::ptrdiff_t>(count - 1);
+  std::ranges::nth_element(entries, place,
+                           [](const Ranked& a, const Ranked& b) { return a.before(b); });
+  const auto last = *place;
+  filter(candidates, [&](std::size_t i) {
+    return !last.before({candidates.logits[i], 0, candidates.ids[i]});
+  });
+}
+
+void keep_nucleus(Candidates& candidates, double mass) {
+  keep_until_mass(candidates, mass, [&](std::size_t i) { return candidates.logits[i]; });
+}
+
+void keep_above(Candidates& candidates, float threshold) {
+  filter(candidates, [&](std::size_t i) { return candidates.logits[i] >= threshold; });
+}
+
+void keep_typical(Candidates& candidates, double typical_p) {
+  double entropy = 0;
+  std::vector<float> key(candidates.size());
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    const double share = double{candidates.weights[i]} / candidates.mass;
+    const double surprise = share > 0 ? -std::log(share) : 1e30;
+    key[i] = static_cast<float>(surprise);
+    if (share > 0) entropy += share * surprise;
+  }
+  for (auto& value : key) value = -std::fabs(value - static_cast<float>(entropy));
+  // filter() moves entries only forward past ones it has read, so `key` by old index stays right.
+  keep_until_mass(candidates, typical_p * candidates.mass, [&](std::size_t i) { return key[i]; });
+}
+
+Token draw(const Candidates& candidates, double unit) {
+  double left = unit * candidates.mass;
+  Token found = candidates.ids.front();
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const auto weight = double{candidates.weights[i]};
+    if (weight <= 0) continue;
+    found = candidates.ids[i];
+    if (left < weight) break;
+    left -= weight;
+  }
+  return found;
 }
 
 }  // namespace hf::runtime

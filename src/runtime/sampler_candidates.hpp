@@ -1,21 +1,67 @@
 #pragma once
-// Selection among logits without sorting the vocabulary. Pure functions, any thread. Used by Sampler.
+// One pass over a vocabulary's logits and what is chosen from them without sorting all: blocks
+// know their maximum, so that a threshold visits only the few blocks that reach it. Used by
+// Sampler. Threads: one per object.
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <vector>
 
-#include "wire/messages.hpp"
+#include "runtime/runner.hpp"
 
 namespace hf::runtime {
 
-/// Index of the largest value; the lowest index of equals.
-wire::Token argmax(std::span<const float> logits);
+/// Tokens in rising order of id with their logits.
+struct Candidates {
+  std::vector<Token> ids = {};
+  std::vector<float> logits = {};
+  std::vector<float> weights = {};  ///< exp((logit - max) / temperature), where computed.
+  double mass = 0;                  ///< Sum of the weights.
+  [[nodiscard]] std::size_t size() const { return ids.size(); }
+};
 
-/// Draws by temperature, top_k, typical_p, top_p and min_p, in this order; `point` in [0, 1).
-/// Cost: one pass for the maximum and the mass, then only tokens above a threshold are sorted.
-wire::Token draw(std::span<const float> logits, const wire::Sampling& sampling, double point);
+class LogitScan {
+ public:
+  static constexpr std::size_t kBlock = 64;
 
-/// log softmax of the raw logits at `token`, with the `count` likeliest tokens, likeliest first.
-wire::TokenLogprob logprobs_of(std::span<const float> logits, wire::Token token, std::size_t count);
+  /// Replaces NaN by -inf and +inf by the largest float, and finds the blocks' maxima.
+  /// `logits` must outlive the scan's use.
+  void read(std::span<float> logits);
+  [[nodiscard]] float max() const { return max_; }
+  /// Lowest id that has the maximum.
+  [[nodiscard]] Token argmax() const;
+  /// Sum of exp((logit - max) / temperature) over all; remembers it per block for draw().
+  double sum(float temperature);
+  /// Token at `unit` (0..1) of the whole distribution. Needs sum().
+  [[nodiscard]] Token draw(double unit, float temperature) const;
+  /// All tokens with a logit of at least `threshold`.
+  void gather(float threshold, Candidates& out) const;
+  /// A threshold that at least `count` tokens reach, and not many more; -inf: all tokens.
+  [[nodiscard]] float threshold_for(std::size_t count);
+  [[nodiscard]] std::size_t size() const { return logits_.size(); }
+
+ private:
+  std::span<const float> logits_ = {};
+  float max_ = 0;
+  double total_ = 0;
+  std::vector<float> block_max_ = {};
+  std::vector<float> block_sum_ = {};
+  std::vector<float> order_ = {};  // Scratch of threshold_for().
+};
+
+/// Fills weights and mass.
+void weigh(Candidates& candidates, float max, float temperature);
+/// Keeps the `count` best (of equal logits those with lower ids).
+void keep_best(Candidates& candidates, std::size_t count);
+/// Keeps the smallest set of best tokens whose weights sum to at least `mass`.
+void keep_nucleus(Candidates& candidates, double mass);
+/// Keeps logits of at least `threshold`.
+void keep_above(Candidates& candidates, float threshold);
+/// Locally typical sampling. Source: Meister et al. (2022): keeps the smallest set of tokens whose
+/// surprise is nearest to the entropy and whose share reaches `typical_p`.
+void keep_typical(Candidates& candidates, double typical_p);
+/// Token at `unit` (0..1) of the candidates' mass.
+Token draw(const Candidates& candidates, double unit);
 
 }  // namespace hf::runtime

@@ -1,32 +1,38 @@
-#include <array>
+#include "runtime/sampler_random.hpp"
 
 #include "runtime/sampler.hpp"
 
 namespace hf::runtime {
 
-// Philox 4x32-10. Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3",
-// SC 2011; constants of section 4.3.
-std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) {
-  constexpr std::uint64_t kMultiply0 = 0xD2511F53;
-  constexpr std::uint64_t kMultiply1 = 0xCD9E8D57;
+// Philox 4x32-10, Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011).
+std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
+                                    std::array<std::uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
-    const auto left = kMultiply0 * counter[0];
-    const auto right = kMultiply1 * counter[2];
-    counter = {static_cast<std::uint32_t>(right >> 32U) ^ counter[1] ^ key[0],
-               static_cast<std::uint32_t>(right),
-               static_cast<std::uint32_t>(left >> 32U) ^ counter[3] ^ key[1],
-               static_cast<std::uint32_t>(left)};
+    const auto first = std::uint64_t{0xD2511F53U} * counter[0];
+    const auto second = std::uint64_t{0xCD9E8D57U} * counter[2];
+    counter = {static_cast<std::uint32_t>(second >> 32U) ^ counter[1] ^ key[0],
+               static_cast<std::uint32_t>(second),
+               static_cast<std::uint32_t>(first >> 32U) ^ counter[3] ^ key[1],
+               static_cast<std::uint32_t>(first)};
     key[0] += 0x9E3779B9U;
     key[1] += 0xBB67AE85U;
   }
   return counter;
 }
 
+std::array<double, 2> uniform_pair(std::uint64_t seed, std::uint32_t choice, std::uint64_t position) {
+  const auto words = philox({static_cast<std::uint32_t>(position),
+                             static_cast<std::uint32_t>(position >> 32U), choice, 0},
+                            {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32U)});
+  const auto to_unit = [](std::uint32_t high, std::uint32_t low) {
+    const auto bits = (std::uint64_t{high} << 32U | low) >> 11U;
+    return static_cast<double>(bits) * 0x1.0p-53;
+  };
+  return {to_unit(words[0], words[1]), to_unit(words[2], words[3])};
+}
+
 double uniform(std::uint64_t seed, std::uint32_t choice, std::uint64_t position) {
-  const auto low = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
-  const auto drawn = philox({low(position), low(position >> 32U), choice, 0}, {low(seed), low(seed >> 32U)});
-  const auto bits = (std::uint64_t{drawn[0]} << 21U) ^ (drawn[1] >> 11U);
-  return static_cast<double>(bits & ((std::uint64_t{1} << 53U) - 1)) * 0x1.0p-53;
+  return uniform_pair(seed, choice, position)[0];
 }
 
 }  // namespace hf::runtime

@@ -1,74 +1,81 @@
 #include "runtime/text_assembler.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/utf8.hpp"
 
 namespace hf::runtime {
 namespace {
 
-// Longest end of `text` that begins one of the stop strings without being whole.
-std::size_t stop_beginning(std::string_view text, const std::vector<std::string>& stop) {
-  std::size_t longest = 0;
-  for (const auto& word : stop) {
-    const auto most = std::min(word.size() - 1, text.size());
-    for (std::size_t length = most; length > longest; --length) {
-      if (std::string_view(word).starts_with(text.substr(text.size() - length))) {
-        longest = length;
-        break;
-      }
-    }
+/// Length of the maximal broken part at the start of `bytes` (Unicode 3.9, as utf8::repaired).
+std::size_t broken_length(std::string_view bytes) {
+  std::size_t length = 1;
+  while (length < bytes.size() && utf8::unfinished(bytes.substr(0, length + 1))) ++length;
+  return length;
+}
+
+/// Length of the longest end of `text` that a longer `stop` begins with.
+std::size_t begun_length(std::string_view text, std::string_view stop) {
+  for (auto length = std::min(text.size(), stop.size() - 1); length > 0; --length) {
+    if (stop.starts_with(text.substr(text.size() - length))) return length;
   }
-  return longest;
+  return 0;
 }
 
 }  // namespace
 
 TextAssembler::TextAssembler(std::vector<std::string> stop) : stop_(std::move(stop)) {
-  std::erase_if(stop_, [](const std::string& word) { return word.empty(); });
+  for (auto& text : stop_) text = utf8::repaired(text);
+  std::erase_if(stop_, [](const std::string& text) { return text.empty(); });
 }
 
+void TextAssembler::take_characters(std::string_view bytes) {
+  unfinished_ += bytes;
+  std::string_view rest = unfinished_;
+  while (!rest.empty()) {
+    const auto whole = utf8::valid_prefix(rest);
+    held_ += rest.substr(0, whole);
+    rest.remove_prefix(whole);
+    if (rest.empty() || utf8::unfinished(rest)) break;
+    rest.remove_prefix(broken_length(rest));
+    utf8::append(held_, U'\uFFFD');
+  }
+  unfinished_ = std::string(rest);
+}
+
+// The stop string that ends first wins, of those the one that begins first: so the outcome does
+// not depend on how the bytes were cut into tokens.
 TextAssembler::Fed TextAssembler::feed(std::string_view bytes) {
-  held_.append(bytes);
-  // Earliest stop string; of two at one place, the first named.
-  std::size_t found_at = std::string::npos;
+  take_characters(bytes);
   const std::string* found = nullptr;
-  for (const auto& word : stop_) {
-    const auto at = held_.find(word);
-    if (at < found_at) {
-      found_at = at;
-      found = &word;
-    }
+  std::size_t found_begin = 0;
+  std::size_t found_end = std::string::npos;
+  for (const auto& stop : stop_) {
+    const auto begin = held_.find(stop);
+    if (begin == std::string::npos) continue;
+    const auto end = begin + stop.size();
+    if (end > found_end || (end == found_end && begin >= found_begin)) continue;
+    found = &stop;
+    found_begin = begin;
+    found_end = end;
   }
   if (found != nullptr) {
-    Fed fed{utf8::repaired(std::string_view(held_).substr(0, found_at)), *found};
+    Fed fed{.text = held_.substr(0, found_begin), .stop_string = *found};
     held_.clear();
+    unfinished_.clear();
     return fed;
   }
-  std::string text;
-  auto rest = std::string_view(held_).substr(0, held_.size() - stop_beginning(held_, stop_));
-  while (!rest.empty()) {
-    const auto good = utf8::valid_prefix(rest);
-    text.append(rest.substr(0, good));
-    rest.remove_prefix(good);
-    // What a held stop beginning follows directly can no longer be completed by it, unless the
-    // character itself is cut there; wait for more bytes in both cases.
-    if (rest.empty() || utf8::unfinished(rest)) break;
-    // Broken for good: one replacement per maximal bad part.
-    std::size_t bad = 1;
-    while (bad < rest.size() && !utf8::unfinished(rest.substr(bad)) && utf8::valid_prefix(rest.substr(bad)) == 0) ++bad;
-    text += utf8::repaired(rest.substr(0, bad));
-    rest.remove_prefix(bad);
-  }
-  const auto consumed = static_cast<std::size_t>(rest.data() - held_.data());
-  held_.erase(0, rest.empty() && rest.data() == nullptr ? held_.size() : consumed);
-  return {std::move(text), std::nullopt};
+  std::size_t kept = 0;
+  for (const auto& stop : stop_) kept = std::max(kept, begun_length(held_, stop));
+  Fed fed{.text = held_.substr(0, held_.size() - kept)};
+  held_.erase(0, held_.size() - kept);
+  return fed;
 }
 
 std::string TextAssembler::finish() {
-  auto text = utf8::repaired(held_);
-  held_.clear();
-  return text;
+  auto text = std::exchange(held_, {});
+  return text + utf8::repaired(std::exchange(unfinished_, {}));
 }
 
 }  // namespace hf::runtime

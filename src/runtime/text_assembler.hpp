@@ -18,14 +18,18 @@ class TextAssembler {
     std::string text;                            ///< Deliverable now; may be empty.
     std::optional<std::string> stop_string = {}; ///< Found: generation ends, text ends before it.
   };
-  /// Adds one token's bytes.
+  /// Adds one token's bytes. Of several stop strings the one that ends first counts, of those the
+  /// longest.
   Fed feed(std::string_view bytes);
   /// What was held back, when generation ends otherwise; broken bytes become U+FFFD.
   std::string finish();
 
  private:
+  void take_characters(std::string_view bytes);
+
   std::vector<std::string> stop_;
-  std::string held_;  // Valid UTF-8 that may begin a stop string, then an unfinished character.
+  std::string held_ = {};        // Whole characters that may begin a stop string.
+  std::string unfinished_ = {};  // Bytes of a character that is not whole yet.
 };
 
 }  // namespace hf::runtime
