@@ -2,10 +2,12 @@
 // What every endpoint gets, and the table that names each endpoint's permission. The http module
 // calls make_handler()'s handler on its io threads; nothing here may block one.
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,6 +25,10 @@ class KeyStore;
 /// What an endpoint asks of its caller; `open` asks nothing.
 enum class Permission : std::uint8_t { open, infer, models, metrics, keys };
 std::string_view to_string(Permission permission);
+std::optional<Permission> parse_permission(std::string_view name);
+
+std::string_view priority_name(wire::Priority priority);
+std::optional<wire::Priority> parse_priority(std::string_view name);
 
 /// Who calls, as the key says. The seam for users, roles and limits.
 struct Caller {
@@ -50,6 +56,12 @@ struct Service {
   KeyStore& keys;
   Metrics& metrics;
   ServiceOptions options = {};
+  /// Set when the server drains; /readyz says so.
+  std::shared_ptr<std::atomic<bool>> draining = std::make_shared<std::atomic<bool>>(false);
+  /// Whether the model store can be read; empty: not asked. Errors make /readyz say 503.
+  std::function<Result<void>()> check_store = {};
+  /// Brings gauges up to date before /metrics writes them; empty: nothing to do.
+  std::function<void()> refresh_metrics = {};
 };
 
 /// One request on its way to its endpoint.
