@@ -112,8 +112,8 @@ class ObjectReader {
       scan = cursor_.literal(",");
     }
     if (scan != Scan::ok) return stopped(scan);
-    return {.state = HeadState::streaming, .consumed = cursor_.at(), .name = name_,
-            .in_object = true};
+    return {
+        .state = HeadState::streaming, .consumed = cursor_.at(), .name = name_, .in_object = true};
   }
 
  private:
@@ -150,7 +150,9 @@ class ObjectReader {
   CallHead finished() {
     cursor_.advance(1);
     if (name_.empty()) return stopped(Scan::bad);
-    return {.state = HeadState::complete, .consumed = cursor_.at(), .name = name_,
+    return {.state = HeadState::complete,
+            .consumed = cursor_.at(),
+            .name = name_,
             .arguments = arguments_.empty() ? "{}" : arguments_};
   }
 
@@ -222,15 +224,19 @@ CallHead read_deepseek(Cursor& cursor) {
 std::vector<std::string_view> call_starts(ToolStyle style) {
   switch (style) {
     case ToolStyle::hermes:
-    case ToolStyle::generic: return {marker::kHermesOpen};
+    case ToolStyle::generic:
+      return {marker::kHermesOpen};
     case ToolStyle::llama3: {
       std::vector<std::string_view> starts(std::begin(kLlamaStarts), std::end(kLlamaStarts));
       starts.push_back(marker::kPythonTag);
       return starts;
     }
-    case ToolStyle::mistral: return {marker::kMistralCalls};
-    case ToolStyle::deepseek: return {marker::kDeepseekCalls, marker::kDeepseekCall};
-    case ToolStyle::none: break;
+    case ToolStyle::mistral:
+      return {marker::kMistralCalls};
+    case ToolStyle::deepseek:
+      return {marker::kDeepseekCalls, marker::kDeepseekCall};
+    case ToolStyle::none:
+      break;
   }
   return {};
 }

@@ -30,8 +30,8 @@ inline constexpr std::string_view kFence = "```";
 }  // namespace marker
 
 /// Ways in which a Llama 3 call may begin in the middle of an answer.
-inline constexpr std::string_view kLlamaStarts[] = {
-    R"({"name": ")", R"({"name":")", R"({"type": "function", "name": ")"};
+inline constexpr std::string_view kLlamaStarts[] = {R"({"name": ")", R"({"name":")",
+                                                    R"({"type": "function", "name": ")"};
 
 /// Strings that begin a tool call inside content.
 std::vector<std::string_view> call_starts(ToolStyle style);

@@ -35,11 +35,11 @@ Whole parse(hf::chat::OutputStyle style, bool tools, std::string_view text, std:
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   if (size < 2) return 0;
   const std::string_view text(reinterpret_cast<const char*>(bytes) + 2, size - 2);
-  const hf::chat::OutputStyle style{
-      .tools = static_cast<hf::chat::ToolStyle>(bytes[0] % 6),
-      .reasoning = (bytes[1] & 1U) != 0 ? hf::chat::ReasoningStyle::think_tags
-                                        : hf::chat::ReasoningStyle::none,
-      .reasoning_open = (bytes[1] & 2U) != 0};
+  const hf::chat::OutputStyle style{.tools = static_cast<hf::chat::ToolStyle>(bytes[0] % 6),
+                                    .reasoning = (bytes[1] & 1U) != 0
+                                                     ? hf::chat::ReasoningStyle::think_tags
+                                                     : hf::chat::ReasoningStyle::none,
+                                    .reasoning_open = (bytes[1] & 2U) != 0};
   const bool tools = (bytes[1] & 4U) == 0;
   const auto whole = parse(style, tools, text, text.size() + 1);
   HF_ASSERT(whole == parse(style, tools, text, 1));

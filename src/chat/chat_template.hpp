@@ -15,7 +15,7 @@ namespace hf::chat {
 struct RenderRequest {
   std::string messages_json = {};       ///< Array of OpenAI messages.
   std::string tools_json = {};          ///< Empty or array of OpenAI tools.
-  std::string template_args_json = {};  ///< Empty or object of extra variables (enable_thinking, ...).
+  std::string template_args_json = {};  ///< Empty or object of variables (enable_thinking, ...).
   bool add_generation_prompt = true;
 };
 
@@ -49,19 +49,17 @@ class TemplateRenderer {
 inline constexpr int kRenderChildDescriptor = 0;
 
 /// Renders in a child process: `program` run with `arguments` and no environment, which must end up
-/// in `render_child_main(kRenderChildDescriptor)` before it starts threads or opens anything. A child that overruns its fence is killed; the next render starts another.
+/// in `render_child_main(kRenderChildDescriptor)` before it starts threads or opens anything. A
+/// child that overruns its fence is killed; the next render starts another.
 /// Threads: any; renders queue behind each other. Blocks for the render.
 class FencedRenderer {
  public:
   /// Starts the child and parses the template there.
   /// Errors: invalid_argument, the template does not parse; unavailable, the program cannot be run;
   /// deadline_exceeded or failed_precondition, parsing overran the fence.
-  static Result<std::unique_ptr<FencedRenderer>> open(std::string program,
-                                                      std::vector<std::string> arguments,
-                                                      const std::string& source,
-                                                      const std::string& bos_text,
-                                                      const std::string& eos_text,
-                                                      FenceOptions options = {});
+  static Result<std::unique_ptr<FencedRenderer>> open(
+      std::string program, std::vector<std::string> arguments, const std::string& source,
+      const std::string& bos_text, const std::string& eos_text, FenceOptions options = {});
   virtual ~FencedRenderer() = default;
   /// Errors: as TemplateRenderer; deadline_exceeded or failed_precondition if the template itself
   /// overran time, memory or stack ("The model's chat template ...").

@@ -8,8 +8,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   const std::string source(reinterpret_cast<const char*>(bytes), size);
-  const auto checked = hf::chat::checked_template(source, {.nesting_max = 20, .tag_words_max = 100,
-                                                          .run_bytes_max = 200});
+  const auto checked = hf::chat::checked_template(
+      source, {.nesting_max = 20, .tag_words_max = 100, .run_bytes_max = 200});
   if (!checked) return 0;
   HF_ASSERT(hf::chat::checked_template(*checked));
   for (const auto* risky : {"for", "macro", "call", "range", "filter", "indent"}) {

@@ -1,15 +1,15 @@
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstring>
 #include <format>
 #include <utility>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/mutex.hpp"
 #include "chat/chat_template.hpp"
@@ -103,7 +103,8 @@ Result<std::unique_ptr<RenderProcess>> start_process(const std::string& program,
   close(ends[1]);
   if (failure != 0) {
     close(ends[0]);
-    return fail(Errc::unavailable, "The template process cannot be started; check the installation.",
+    return fail(Errc::unavailable,
+                "The template process cannot be started; check the installation.",
                 std::format("{}: {}", program, std::strerror(failure)));
   }
   return std::make_unique<RenderProcess>(child, ends[0]);
@@ -115,11 +116,10 @@ std::unexpected<Error> child_error(const RenderFrame& frame) {
   const auto& text = frame.fields[0];
   std::from_chars(text.data(), text.data() + text.size(), code);
   const bool refused = code == static_cast<unsigned>(Errc::invalid_argument);
-  return std::unexpected(
-      Error{.code = refused ? Errc::invalid_argument : Errc::failed_precondition,
-            .message = frame.fields[1],
-            .detail = frame.fields[2],
-            .param = frame.fields[3]});
+  return std::unexpected(Error{.code = refused ? Errc::invalid_argument : Errc::failed_precondition,
+                               .message = frame.fields[1],
+                               .detail = frame.fields[2],
+                               .param = frame.fields[3]});
 }
 
 class ProcessRenderer final : public FencedRenderer {
@@ -136,11 +136,12 @@ class ProcessRenderer final : public FencedRenderer {
     if (options_.failures_max != 0 && failures_ >= options_.failures_max) {
       return fail(Errc::failed_precondition,
                   std::format("The model's chat template failed {} times and is switched off; give "
-                              "the model another template and load it again.", failures_));
+                              "the model another template and load it again.",
+                              failures_));
     }
-    RenderFrame frame{FrameKind::render, {request.messages_json, request.tools_json,
-                                          request.template_args_json,
-                                          request.add_generation_prompt ? "1" : "0"}};
+    RenderFrame frame{FrameKind::render,
+                      {request.messages_json, request.tools_json, request.template_args_json,
+                       request.add_generation_prompt ? "1" : "0"}};
     std::size_t bytes = 0;
     for (const auto& field : frame.fields) bytes += field.size();
     if (bytes > kRequestBytesMax) {
@@ -184,8 +185,8 @@ class ProcessRenderer final : public FencedRenderer {
     const auto deadline = std::chrono::steady_clock::now() + timeout;
     const auto sent = send_frame(process_->socket(), frame, deadline);
     if (!sent) return overrun(sent.error(), timeout);
-    auto answer = receive_frame(process_->socket(), options_.output_bytes_max + kAnswerExtraBytes,
-                                deadline);
+    auto answer =
+        receive_frame(process_->socket(), options_.output_bytes_max + kAnswerExtraBytes, deadline);
     if (!answer) return overrun(answer.error(), timeout);
     if (answer->kind == FrameKind::rendered && answer->fields.size() == 1) {
       return std::move(answer->fields[0]);
@@ -204,12 +205,14 @@ class ProcessRenderer final : public FencedRenderer {
     if (error.code == Errc::deadline_exceeded) {
       return fail(Errc::deadline_exceeded,
                   std::format("The model's chat template took longer than {} ms; shorten the "
-                              "messages or give the model another template.", timeout.count()));
+                              "messages or give the model another template.",
+                              timeout.count()));
     }
-    return fail(Errc::failed_precondition,
-                "The model's chat template ran out of memory or stack; shorten the messages or give "
-                "the model another template.",
-                error.message);
+    return fail(
+        Errc::failed_precondition,
+        "The model's chat template ran out of memory or stack; shorten the messages or give "
+        "the model another template.",
+        error.message);
   }
 
   const std::string program_;
@@ -229,9 +232,9 @@ Result<std::unique_ptr<FencedRenderer>> FencedRenderer::open(
   if (source.size() > kRequestBytesMax) {
     return fail(Errc::invalid_argument, "The model's chat template is too long.");
   }
-  RenderFrame opening{FrameKind::open, {source, bos_text, eos_text,
-                                        std::to_string(options.memory_bytes_max),
-                                        std::to_string(options.output_bytes_max)}};
+  RenderFrame opening{FrameKind::open,
+                      {source, bos_text, eos_text, std::to_string(options.memory_bytes_max),
+                       std::to_string(options.output_bytes_max)}};
   auto renderer = std::make_unique<ProcessRenderer>(std::move(program), std::move(arguments),
                                                     std::move(opening), options);
   HF_TRY_VOID(renderer->start());

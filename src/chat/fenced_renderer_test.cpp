@@ -1,13 +1,13 @@
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <thread>
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "chat/chat_template.hpp"
 
@@ -27,7 +27,9 @@ std::size_t descriptors() {
   return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
 }
 
-bool has_children() { return waitpid(-1, nullptr, WNOHANG) >= 0; }
+bool has_children() {
+  return waitpid(-1, nullptr, WNOHANG) >= 0;
+}
 
 Result<std::unique_ptr<FencedRenderer>> open(const std::string& source, FenceOptions options = {}) {
   return FencedRenderer::open("/proc/self/exe", {"--render-child"}, source, "<s>", "</s>", options);
@@ -80,8 +82,9 @@ TEST(FencedRenderer, tells_what_is_wrong_with_a_template) {
 
 TEST(FencedRenderer, ends_hostile_templates_with_clear_errors) {
   const auto before = descriptors();
-  const std::string loops = "{% for a in range(90000) %}{% for b in range(90000) %}{% for c in "
-                            "range(90000) %}{% endfor %}{% endfor %}{% endfor %}";
+  const std::string loops =
+      "{% for a in range(90000) %}{% for b in range(90000) %}{% for c in "
+      "range(90000) %}{% endfor %}{% endfor %}{% endfor %}";
   for (const std::string& attack :
        {loops, std::string("{% for i in range(1000000000) %}{% endfor %}"),
         std::string("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"),
@@ -107,9 +110,10 @@ TEST(FencedRenderer, ends_hostile_templates_with_clear_errors) {
 }
 
 TEST(FencedRenderer, fences_parsing_too) {
-  const auto endless = open("{% for i in range(90000) %}{% for j in range(90000) %}{% for k in "
-                            "range(90000) %}{% endfor %}{% endfor %}{% endfor %}",
-                            {.start_timeout = milliseconds(800)});
+  const auto endless = open(
+      "{% for i in range(90000) %}{% for j in range(90000) %}{% for k in "
+      "range(90000) %}{% endfor %}{% endfor %}{% endfor %}",
+      {.start_timeout = milliseconds(800)});
   ASSERT_FALSE(endless);
   EXPECT_TRUE(overran(endless.error())) << endless.error().message;
   const auto deep = open("{{ " + std::string(100'000, '(') + " }}");
@@ -119,9 +123,9 @@ TEST(FencedRenderer, fences_parsing_too) {
 }
 
 TEST(FencedRenderer, switches_a_failing_template_off) {
-  const auto renderer = opened(kGuard + "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}{% endif %}" +
-                                   kPlain,
-                               {.timeout = milliseconds(1500), .failures_max = 2});
+  const auto renderer =
+      opened(kGuard + "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}{% endif %}" + kPlain,
+             {.timeout = milliseconds(1500), .failures_max = 2});
   EXPECT_FALSE(renderer->render({.messages_json = kAttack}));
   EXPECT_TRUE(renderer->render({.messages_json = kHello})) << "a good render starts the count anew";
   EXPECT_FALSE(renderer->render({.messages_json = kAttack}));
@@ -186,8 +190,9 @@ TEST(FencedRenderer, takes_little_longer_than_the_render) {
   for (int i = 0; i < 300; ++i) {
     const auto start = std::chrono::steady_clock::now();
     ASSERT_TRUE(renderer->render({.messages_json = kHello}));
-    micros.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() -
-                                                               start).count());
+    micros.push_back(
+        std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
+            .count());
   }
   std::ranges::sort(micros);
   RecordProperty("median_us", std::to_string(micros[150]));

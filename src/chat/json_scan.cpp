@@ -8,9 +8,13 @@
 namespace hf::chat {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
-bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+bool is_hex(char c) {
+  return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
 
 // Four hex digits at `at`; nothing if they are not there.
 std::optional<char32_t> hex_unit(std::string_view text, std::size_t at) {
@@ -39,12 +43,18 @@ std::size_t append_unicode(std::string& out, std::string_view text, std::size_t 
 
 char unescaped(char c) {
   switch (c) {
-    case 'n': return '\n';
-    case 't': return '\t';
-    case 'r': return '\r';
-    case 'b': return '\b';
-    case 'f': return '\f';
-    default: return c;
+    case 'n':
+      return '\n';
+    case 't':
+      return '\t';
+    case 'r':
+      return '\r';
+    case 'b':
+      return '\b';
+    case 'f':
+      return '\f';
+    default:
+      return c;
   }
 }
 
@@ -79,15 +89,24 @@ JsonScanner::Step JsonScanner::begin_value(char c) {
   };
   key_string_ = false;
   switch (c) {
-    case '{': return open(true, State::first_key);
-    case '[': return open(false, State::first_item);
-    case '"': return to(State::string);
-    case 't': return word("rue");
-    case 'f': return word("alse");
-    case 'n': return word("ull");
-    case '-': return to(State::minus);
-    case '0': return to(State::zero);
-    default: return is_digit(c) ? to(State::digits) : Step::broken;
+    case '{':
+      return open(true, State::first_key);
+    case '[':
+      return open(false, State::first_item);
+    case '"':
+      return to(State::string);
+    case 't':
+      return word("rue");
+    case 'f':
+      return word("alse");
+    case 'n':
+      return word("ull");
+    case '-':
+      return to(State::minus);
+    case '0':
+      return to(State::zero);
+    default:
+      return is_digit(c) ? to(State::digits) : Step::broken;
   }
 }
 
@@ -170,8 +189,10 @@ JsonScanner::Step JsonScanner::push(char c) {
   switch (state_) {
     case State::string:
     case State::escape:
-    case State::unicode: return in_text(c);
-    case State::word: return in_word(c);
+    case State::unicode:
+      return in_text(c);
+    case State::word:
+      return in_word(c);
     case State::minus:
     case State::zero:
     case State::digits:
@@ -179,14 +200,17 @@ JsonScanner::Step JsonScanner::push(char c) {
     case State::fraction:
     case State::exponent:
     case State::exponent_sign:
-    case State::exponent_digits: return in_number(c);
-    case State::finished: return Step::broken;
+    case State::exponent_digits:
+      return in_number(c);
+    case State::finished:
+      return Step::broken;
     case State::value:
     case State::first_item:
     case State::first_key:
     case State::key:
     case State::colon:
-    case State::after_item: return in_structure(c);
+    case State::after_item:
+      return in_structure(c);
   }
   return Step::broken;
 }

@@ -26,9 +26,25 @@ class JsonScanner {
 
  private:
   enum class State : std::uint8_t {
-    value, first_item, first_key, key, colon, after_item,
-    string, escape, unicode, word, minus, zero, digits, point, fraction, exponent, exponent_sign,
-    exponent_digits, finished,
+    value,
+    first_item,
+    first_key,
+    key,
+    colon,
+    after_item,
+    string,
+    escape,
+    unicode,
+    word,
+    minus,
+    zero,
+    digits,
+    point,
+    fraction,
+    exponent,
+    exponent_sign,
+    exponent_digits,
+    finished,
   };
   Step begin_value(char c);
   Step end_value();
@@ -59,6 +75,8 @@ std::optional<std::string> json_string_text(std::string_view quoted);
 /// Adds quotes and escapes.
 std::string json_quoted(std::string_view text);
 
-inline bool is_json_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+inline bool is_json_space(char c) {
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
 
 }  // namespace hf::chat

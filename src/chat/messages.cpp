@@ -9,7 +9,9 @@
 namespace hf::chat {
 namespace {
 
-std::string place(std::size_t message) { return std::format("messages[{}]", message); }
+std::string place(std::size_t message) {
+  return std::format("messages[{}]", message);
+}
 
 // Text parts joined by line breaks, as one string.
 Result<Json> joined_parts(const Json& parts, const std::string& where) {
@@ -23,7 +25,8 @@ Result<Json> joined_parts(const Json& parts, const std::string& where) {
     const auto* key = name == "refusal" ? "refusal" : "text";
     if (name != "text" && name != "input_text" && name != "output_text" && name != "refusal") {
       return fail_at(param, std::format("{} is not text; this model reads only text, so send parts "
-                                        "of type text.", param));
+                                        "of type text.",
+                                        param));
     }
     if (!part.contains(key) || !part[key].is_string()) {
       return fail_at(param, std::format("{} must have a string in '{}'.", param, key));
@@ -76,9 +79,10 @@ Result<void> read_message(Json& message, std::size_t index) {
 
 // Nine letters and digits that stand for a longer id.
 std::string short_id(const std::string& id) {
-  const bool fits = id.size() == 9 && std::ranges::all_of(id, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-  });
+  const bool fits =
+      id.size() == 9 && std::ranges::all_of(id, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+      });
   return fits ? id : sha256_hex(id).substr(0, 9);
 }
 
@@ -150,8 +154,8 @@ std::unexpected<Error> fail_at(std::string param, std::string message) {
 Result<Json> parse_json(std::string_view text, std::string_view what) {
   const std::string param(what);
   if (!json_depth_ok(text)) {
-    return fail_at(param, std::format("{} is nested deeper than {} levels; flatten it.", what,
-                                      kJsonDepthMax));
+    return fail_at(
+        param, std::format("{} is nested deeper than {} levels; flatten it.", what, kJsonDepthMax));
   }
   auto json = Json::parse(text, nullptr, false);
   if (json.is_discarded()) return fail_at(param, std::format("{} is not valid JSON.", what));
@@ -177,8 +181,7 @@ Result<Json> read_tools(std::string_view tools_json) {
     const auto& tool = tools[i];
     const bool function = tool.is_object() && tool.value("type", Json("function")) == "function" &&
                           tool.contains("function") && tool["function"].is_object() &&
-                          tool["function"].contains("name") &&
-                          tool["function"]["name"].is_string();
+                          tool["function"].contains("name") && tool["function"]["name"].is_string();
     if (!function) {
       return fail_at(param, param + " must be of type function, with a function that has a name.");
     }

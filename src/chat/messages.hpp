@@ -2,8 +2,9 @@
 // OpenAI chat messages as JSON values, checked and brought into the form templates expect. Included
 // by .cpp files of this module only, since it needs the JSON library.
 
-#include <nlohmann/json.hpp>
 #include <string_view>
+
+#include <nlohmann/json.hpp>
 
 #include "base/result.hpp"
 
@@ -25,11 +26,11 @@ Result<Json> read_tools(std::string_view tools_json);
 struct TemplateTraits {
   bool system_role = true;
   bool tools = false;
-  bool typed_content = false;      ///< Wants content as an array of parts.
-  bool object_arguments = false;   ///< Wants tool call arguments as objects, not as JSON text.
-  bool non_null_content = false;   ///< Fails on null content.
+  bool typed_content = false;     ///< Wants content as an array of parts.
+  bool object_arguments = false;  ///< Wants tool call arguments as objects, not as JSON text.
+  bool non_null_content = false;  ///< Fails on null content.
   bool developer_role = false;
-  bool short_call_ids = false;     ///< Mistral: exactly nine letters and digits.
+  bool short_call_ids = false;  ///< Mistral: exactly nine letters and digits.
 };
 
 /// Brings messages into the form a template with these traits expects.

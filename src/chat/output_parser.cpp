@@ -29,13 +29,15 @@ std::size_t spaces_before(std::string_view text) {
 std::vector<std::string_view> call_closers(ToolStyle style, bool in_array) {
   switch (style) {
     case ToolStyle::hermes:
-    case ToolStyle::generic: return {marker::kHermesClose};
+    case ToolStyle::generic:
+      return {marker::kHermesClose};
     case ToolStyle::mistral:
       return in_array ? std::vector<std::string_view>{"]"} : std::vector<std::string_view>{};
     case ToolStyle::deepseek:
       return {marker::kFence, marker::kDeepseekCallEnd, marker::kDeepseekCallsEnd};
     case ToolStyle::none:
-    case ToolStyle::llama3: break;
+    case ToolStyle::llama3:
+      break;
   }
   return {};
 }
@@ -46,7 +48,15 @@ std::vector<std::string_view> call_closers(ToolStyle style, bool in_array) {
 // come: a step that more text could change waits, unless `final`.
 struct OutputParser::State {
   enum class Mode : std::uint8_t {
-    start, reasoning, after_reasoning, content, head, next_object, arguments, object_tail, tail,
+    start,
+    reasoning,
+    after_reasoning,
+    content,
+    head,
+    next_object,
+    arguments,
+    object_tail,
+    tail,
   };
 
   State(OutputStyle output_style, bool tools_allowed, std::string seed)
@@ -71,15 +81,23 @@ struct OutputParser::State {
   // True if it went on and another step may be possible.
   bool step() {
     switch (mode) {
-      case Mode::start: return start_step();
-      case Mode::reasoning: return reasoning_step();
-      case Mode::after_reasoning: return after_reasoning_step();
-      case Mode::content: return content_step();
+      case Mode::start:
+        return start_step();
+      case Mode::reasoning:
+        return reasoning_step();
+      case Mode::after_reasoning:
+        return after_reasoning_step();
+      case Mode::content:
+        return content_step();
       case Mode::head:
-      case Mode::next_object: return head_step();
-      case Mode::arguments: return arguments_step();
-      case Mode::object_tail: return object_tail_step();
-      case Mode::tail: return tail_step();
+      case Mode::next_object:
+        return head_step();
+      case Mode::arguments:
+        return arguments_step();
+      case Mode::object_tail:
+        return object_tail_step();
+      case Mode::tail:
+        return tail_step();
     }
     return false;
   }
@@ -156,8 +174,8 @@ struct OutputParser::State {
   bool head_step() {
     const auto text = rest();
     if (!final && text.size() < retry_bytes) return false;
-    const auto head = mode == Mode::head ? read_call_head(style.tools, text)
-                                         : read_next_object(text, in_array);
+    const auto head =
+        mode == Mode::head ? read_call_head(style.tools, text) : read_next_object(text, in_array);
     if (head.state == HeadState::incomplete && !final && text.size() <= kHeadBytesMax) {
       // Long heads are read again only after growing by an eighth, to stay linear.
       retry_bytes = text.size() + 1 + (text.size() > 512 ? text.size() / 8 : 0);
@@ -221,7 +239,8 @@ struct OutputParser::State {
   bool object_tail_step() {
     const auto text = rest();
     const auto found = read_object_tail(text);
-    if (found.state == TailState::incomplete && !final && text.size() <= kTailBytesMax) return false;
+    if (found.state == TailState::incomplete && !final && text.size() <= kTailBytesMax)
+      return false;
     if (found.state == TailState::closed && found.consumed <= kTailBytesMax) {
       at += found.consumed;
       return go(Mode::tail);
@@ -313,10 +332,16 @@ OutputParser::OutputParser(OutputStyle style, bool tools_allowed, std::string id
 OutputParser::~OutputParser() = default;
 OutputParser::OutputParser(OutputParser&&) noexcept = default;
 
-OutputDelta OutputParser::feed(std::string_view text) { return state_->run(text, false); }
+OutputDelta OutputParser::feed(std::string_view text) {
+  return state_->run(text, false);
+}
 
-OutputDelta OutputParser::finish() { return state_->run({}, true); }
+OutputDelta OutputParser::finish() {
+  return state_->run({}, true);
+}
 
-std::uint32_t OutputParser::tool_calls() const { return state_->calls; }
+std::uint32_t OutputParser::tool_calls() const {
+  return state_->calls;
+}
 
 }  // namespace hf::chat

@@ -33,8 +33,8 @@ struct OutputStyle {
 
 /// Reads the style from a chat template's source.
 OutputStyle detect_style(std::string_view template_source);
-/// Texts by which the parser finds its way. A model may have them as control tokens: the engine must
-/// still give them out as text, and let a grammar use them as tokens.
+/// Texts by which the parser finds its way. A model may have them as control tokens: the engine
+/// must still give them out as text, and let a grammar use them as tokens.
 std::vector<std::string> output_markers(const OutputStyle& style);
 /// True if a rendered prompt ends with an opened <think>.
 bool ends_in_reasoning(std::string_view rendered_prompt);
@@ -52,10 +52,10 @@ struct OutputDelta {
   std::vector<ToolCallDelta> tool_calls = {};
 };
 
-/// feed() the text pieces as they come, then finish() once. The concatenation of all deltas does not
-/// depend on how the text was cut. A malformed tool call is given as content; arguments stream as soon
-/// as the call's name is known, so where JSON breaks off only later, what was streamed stays and the
-/// rest is content. White space around reasoning and tool calls is dropped.
+/// feed() the text pieces as they come, then finish() once. The concatenation of all deltas does
+/// not depend on how the text was cut. A malformed tool call is given as content; arguments stream
+/// as soon as the call's name is known, so where JSON breaks off only later, what was streamed
+/// stays and the rest is content. White space around reasoning and tool calls is dropped.
 class OutputParser {
  public:
   /// `tools_allowed` false: tool syntax is plain content. `id_seed` makes call ids (resume-safe).
@@ -76,15 +76,18 @@ enum class ToolChoice : std::uint8_t { automatic, none, required, named };
 /// Grammar that makes tool calls in `style` parse: with `triggers` for automatic, from the first
 /// token for required and named. `tools_json`: OpenAI tools; parameters schemas are compiled in.
 /// A tool without `strict` whose schema cannot be compiled takes any JSON object. `parallel` bounds
-/// required and named; for automatic the caller ends the answer after the first call. Where a prompt
-/// ends in reasoning, the grammar of required and named must begin to hold behind "</think>".
+/// required and named; for automatic the caller ends the answer after the first call. Where a
+/// prompt ends in reasoning, the grammar of required and named must begin to hold behind
+/// "</think>".
 /// Errors: invalid_argument with the tool's name and the schema's place.
-Result<wire::Grammar> tool_call_grammar(ToolStyle style, std::string_view tools_json, ToolChoice choice,
-                                        std::string_view named_tool, bool parallel);
+Result<wire::Grammar> tool_call_grammar(ToolStyle style, std::string_view tools_json,
+                                        ToolChoice choice, std::string_view named_tool,
+                                        bool parallel);
 
 /// For ToolStyle::generic: messages with the tools described in a system message and tool results
 /// turned into user text, since the template itself knows no tools. TemplateRenderer does it by
 /// itself where needed; doing it before changes nothing.
-Result<std::string> with_tools_in_prompt(std::string_view messages_json, std::string_view tools_json);
+Result<std::string> with_tools_in_prompt(std::string_view messages_json,
+                                         std::string_view tools_json);
 
 }  // namespace hf::chat

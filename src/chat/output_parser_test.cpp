@@ -1,10 +1,10 @@
 #include "chat/output_parser.hpp"
 
-#include <gtest/gtest.h>
-
 #include <map>
-#include <nlohmann/json.hpp>
 #include <random>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "chat/json_scan.hpp"
 
@@ -51,9 +51,13 @@ Whole parse(OutputStyle style, const std::vector<std::string>& pieces, bool tool
   return whole;
 }
 
-OutputStyle tools(ToolStyle style) { return {.tools = style}; }
+OutputStyle tools(ToolStyle style) {
+  return {.tools = style};
+}
 
-Whole parse(ToolStyle style, const std::string& text) { return parse(tools(style), {text}); }
+Whole parse(ToolStyle style, const std::string& text) {
+  return parse(tools(style), {text});
+}
 
 void expect_call(const Whole& whole, std::uint32_t index, std::string_view name,
                  std::string_view arguments) {
@@ -65,9 +69,8 @@ void expect_call(const Whole& whole, std::uint32_t index, std::string_view name,
 
 constexpr OutputStyle kThinking{.tools = ToolStyle::hermes,
                                 .reasoning = ReasoningStyle::think_tags};
-constexpr OutputStyle kOpened{.tools = ToolStyle::hermes,
-                              .reasoning = ReasoningStyle::think_tags,
-                              .reasoning_open = true};
+constexpr OutputStyle kOpened{
+    .tools = ToolStyle::hermes, .reasoning = ReasoningStyle::think_tags, .reasoning_open = true};
 
 const std::string kDeepseekV3 =
     "Looking.\n<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>weather\n"
@@ -78,34 +81,41 @@ const std::string kDeepseekV3 =
 const std::vector<std::pair<OutputStyle, std::string>>& samples() {
   static const std::vector<std::pair<OutputStyle, std::string>> all = {
       {kThinking, "<think>\nFirst, add.\n\n</think>\n\nIt is 4.\n"},
-      {kOpened, "First </thin, add.</think>\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n"
-                "</tool_call>"},
+      {kOpened,
+       "First </thin, add.</think>\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n"
+       "</tool_call>"},
       {kOpened, "<think>\nNever closed <tool_call> "},
       {tools(ToolStyle::hermes),
        "I look.\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Tromsø \\\"x\\\" "
        "{[\", \"n\": [1, -2.5e3, true, null]}}\n</tool_call>\n<tool_call>{\"arguments\": {\"a\": "
        "1}, \"name\": \"g\"}</tool_call> Done."},
-      {tools(ToolStyle::hermes), "a <tool_call> b <tool_call>{\"name\": \"f\", \"arguments\": "
-                                 "{\"a\":}}</tool_call> c"},
+      {tools(ToolStyle::hermes),
+       "a <tool_call> b <tool_call>{\"name\": \"f\", \"arguments\": "
+       "{\"a\":}}</tool_call> c"},
       {tools(ToolStyle::hermes), "x<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": \"b"},
       {tools(ToolStyle::hermes), "x <tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_c"},
-      {tools(ToolStyle::llama3), " {\"name\": \"f\", \"parameters\": {\"q\": \"a\"}}; {\"type\": "
-                                 "\"function\", \"name\": \"g\", \"parameters\": {}}"},
+      {tools(ToolStyle::llama3),
+       " {\"name\": \"f\", \"parameters\": {\"q\": \"a\"}}; {\"type\": "
+       "\"function\", \"name\": \"g\", \"parameters\": {}}"},
       {tools(ToolStyle::llama3), "<|python_tag|>{\"name\": \"f\", \"parameters\": {\"q\": 1}}"},
       {tools(ToolStyle::llama3), "{\"city\": \"Paris\", \"name\": \"x\"} ; and more"},
       {tools(ToolStyle::llama3), "I call {\"name\": \"f\", \"parameters\": {}} ; so"},
-      {tools(ToolStyle::mistral), "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {\"a\": 1}, "
-                                  "\"id\": \"abcdefghi\"}, {\"name\": \"g\", \"arguments\": "
-                                  "{}}] after"},
-      {tools(ToolStyle::mistral), "Hm. [TOOL_CALLS]f[ARGS]{\"a\": {\"b\": []}}[TOOL_CALLS]g"
-                                  "[CALL_ID]abcdefghi[ARGS]{}"},
+      {tools(ToolStyle::mistral),
+       "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {\"a\": 1}, "
+       "\"id\": \"abcdefghi\"}, {\"name\": \"g\", \"arguments\": "
+       "{}}] after"},
+      {tools(ToolStyle::mistral),
+       "Hm. [TOOL_CALLS]f[ARGS]{\"a\": {\"b\": []}}[TOOL_CALLS]g"
+       "[CALL_ID]abcdefghi[ARGS]{}"},
       {tools(ToolStyle::mistral), "[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {}}, oops]"},
       {tools(ToolStyle::deepseek), kDeepseekV3},
-      {tools(ToolStyle::deepseek), "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\": "
-                                   "2}<｜tool▁call▁end｜><｜tool▁calls▁end｜>"},
+      {tools(ToolStyle::deepseek),
+       "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\": "
+       "2}<｜tool▁call▁end｜><｜tool▁calls▁end｜>"},
       {tools(ToolStyle::deepseek), "<｜tool▁calls▁begin｜> nothing <｜tool▁call"},
-      {tools(ToolStyle::generic), "<tool_call>{\"name\": \"f\", \"arguments\": \"{\\\"a\\\": 1}\"}"
-                                  "</tool_call>"},
+      {tools(ToolStyle::generic),
+       "<tool_call>{\"name\": \"f\", \"arguments\": \"{\\\"a\\\": 1}\"}"
+       "</tool_call>"},
   };
   return all;
 }
@@ -178,12 +188,12 @@ TEST(OutputParser, reads_both_deepseek_forms) {
 }
 
 TEST(OutputParser, gives_malformed_calls_as_content) {
-  for (const std::string text : {
-           "<tool_call>not JSON</tool_call>", "<tool_call>{\"name\": 3}</tool_call>",
-           "<tool_call>{\"name\": \"bad name\", \"arguments\": {}}</tool_call>",
-           "<tool_call>{\"name\": \"f\", \"arguments\": [1]}</tool_call>",
-           "<tool_call>{\"arguments\": {}}</tool_call>", "<tool_call>{\"name\": \"f\"",
-           "before <tool_call"}) {
+  for (const std::string text :
+       {"<tool_call>not JSON</tool_call>", "<tool_call>{\"name\": 3}</tool_call>",
+        "<tool_call>{\"name\": \"bad name\", \"arguments\": {}}</tool_call>",
+        "<tool_call>{\"name\": \"f\", \"arguments\": [1]}</tool_call>",
+        "<tool_call>{\"arguments\": {}}</tool_call>", "<tool_call>{\"name\": \"f\"",
+        "before <tool_call"}) {
     const auto whole = parse(ToolStyle::hermes, text);
     EXPECT_TRUE(whole.calls.empty()) << text;
     EXPECT_EQ(whole.content, text);
@@ -191,8 +201,8 @@ TEST(OutputParser, gives_malformed_calls_as_content) {
   for (const std::string text : {"[TOOL_CALLS] none", "[TOOL_CALLS]f(x)"}) {
     EXPECT_EQ(parse(ToolStyle::mistral, text).content, text);
   }
-  const auto found = parse(ToolStyle::hermes,
-                           "<tool_call>x <tool_call>{\"name\": \"f\", \"arguments\": {}}");
+  const auto found =
+      parse(ToolStyle::hermes, "<tool_call>x <tool_call>{\"name\": \"f\", \"arguments\": {}}");
   EXPECT_EQ(found.content, "<tool_call>x");
   expect_call(found, 0, "f", "{}");
 }
@@ -301,8 +311,13 @@ TEST(DetectStyle, sees_a_prompt_that_ends_in_reasoning) {
 
 TEST(JsonScanner, agrees_with_a_full_parser) {
   const std::vector<std::string> seeds = {
-      R"({"a": [1, -0.5e+7, true, false, null, "x\"A\\"], "b": {}})", "[]", "[[0],{}]",
-      R"({"k":"v","n":-10})", "\"text\"", "[1 , 2]", "{\"a\":{\"b\":[{}]}}"};
+      R"({"a": [1, -0.5e+7, true, false, null, "x\"A\\"], "b": {}})",
+      "[]",
+      "[[0],{}]",
+      R"({"k":"v","n":-10})",
+      "\"text\"",
+      "[1 , 2]",
+      "{\"a\":{\"b\":[{}]}}"};
   std::mt19937 random(3);
   const std::string alphabet = "{}[]\",:0123456789.eE+-truefalsn \\u";
   int agreed_good = 0;

@@ -51,8 +51,12 @@ std::vector<std::string> output_markers(const OutputStyle& style) {
   };
   switch (style.tools) {
     case ToolStyle::hermes:
-    case ToolStyle::generic: add({marker::kHermesOpen, marker::kHermesClose}); break;
-    case ToolStyle::llama3: add({marker::kPythonTag}); break;
+    case ToolStyle::generic:
+      add({marker::kHermesOpen, marker::kHermesClose});
+      break;
+    case ToolStyle::llama3:
+      add({marker::kPythonTag});
+      break;
     case ToolStyle::mistral:
       add({marker::kMistralCalls, marker::kMistralArguments, marker::kMistralCallId});
       break;
@@ -60,7 +64,8 @@ std::vector<std::string> output_markers(const OutputStyle& style) {
       add({marker::kDeepseekCalls, marker::kDeepseekCallsEnd, marker::kDeepseekCall,
            marker::kDeepseekCallEnd, marker::kDeepseekSeparator});
       break;
-    case ToolStyle::none: break;
+    case ToolStyle::none:
+      break;
   }
   return {found.begin(), found.end()};
 }

@@ -1,5 +1,12 @@
 // The child's side of the fence: first it gives up whatever it could do harm with, then it parses
 // and renders.
+#include <charconv>
+#include <csignal>
+#include <cstddef>
+#include <ctime>
+#include <fstream>
+#include <vector>
+
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -7,13 +14,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <charconv>
-#include <cstddef>
-#include <csignal>
-#include <ctime>
-#include <fstream>
-#include <vector>
 
 #include "chat/chat_template.hpp"
 #include "chat/render_frames.hpp"
@@ -104,8 +104,9 @@ std::uint64_t number(const std::string& text) {
 }
 
 RenderFrame failed(const Error& error) {
-  return {FrameKind::failed, {std::to_string(static_cast<unsigned>(error.code)), error.message,
-                              error.detail, error.param}};
+  return {FrameKind::failed,
+          {std::to_string(static_cast<unsigned>(error.code)), error.message, error.detail,
+           error.param}};
 }
 
 Result<std::string> render(TemplateRenderer& renderer, const RenderFrame& frame,

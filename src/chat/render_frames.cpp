@@ -1,12 +1,12 @@
 #include "chat/render_frames.hpp"
 
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace hf::chat {
 namespace {
@@ -38,8 +38,8 @@ std::unexpected<Error> corrupt() {
 // Waits until the socket is ready or its other end is gone.
 Result<void> wait_for(int descriptor, short events, FrameDeadline deadline) {
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-        deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return fail(Errc::deadline_exceeded, "The template took too long.");
     pollfd entry{.fd = descriptor, .events = events, .revents = 0};
     const auto wait_ms = static_cast<int>(std::min<std::int64_t>(left.count(), 1'000'000));
@@ -114,8 +114,8 @@ Result<RenderFrame> decode_frame(std::string_view body) {
 Result<void> send_frame(int descriptor, const RenderFrame& frame, FrameDeadline deadline) {
   const auto bytes = encode_frame(frame);
   for (std::size_t sent = 0; sent < bytes.size();) {
-    const auto count = send(descriptor, bytes.data() + sent, bytes.size() - sent,
-                            MSG_DONTWAIT | MSG_NOSIGNAL);
+    const auto count =
+        send(descriptor, bytes.data() + sent, bytes.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (count > 0) {
       sent += static_cast<std::size_t>(count);
     } else if (errno == EAGAIN || errno == EINTR) {

@@ -27,7 +27,8 @@ Result<RenderFrame> decode_frame(std::string_view body);
 using FrameDeadline = std::chrono::steady_clock::time_point;
 
 /// Sends and receives by a deadline on a non-blocking socket.
-/// Errors: deadline_exceeded; unavailable, the other end is gone; data_corrupt, more than `bytes_max`.
+/// Errors: deadline_exceeded; unavailable, the other end is gone; data_corrupt, more than
+/// `bytes_max`.
 Result<void> send_frame(int descriptor, const RenderFrame& frame, FrameDeadline deadline);
 Result<RenderFrame> receive_frame(int descriptor, std::size_t bytes_max, FrameDeadline deadline);
 

@@ -17,7 +17,8 @@ bool is_space(char c) {
 std::unexpected<Error> too_much(std::string_view what, std::size_t limit) {
   return fail(Errc::invalid_argument,
               std::format("The model's chat template has {} (limit {}); give the model another "
-                          "template.", what, limit));
+                          "template.",
+                          what, limit));
 }
 
 class Checker {
@@ -145,7 +146,8 @@ Result<std::string> checked_template(std::string_view source, const TemplateLimi
   if (source.size() > limits.source_bytes_max) {
     return fail(Errc::invalid_argument,
                 std::format("The model's chat template has {} bytes (limit {}); give the model "
-                            "another template.", source.size(), limits.source_bytes_max));
+                            "another template.",
+                            source.size(), limits.source_bytes_max));
   }
   return Checker(source, limits).run();
 }

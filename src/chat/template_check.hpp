@@ -11,9 +11,9 @@ namespace hf::chat {
 
 struct TemplateLimits {
   std::size_t source_bytes_max = std::size_t{1} << 20U;
-  std::size_t nesting_max = 100;      ///< Brackets in one tag, and blocks in blocks.
-  std::size_t tag_words_max = 1000;   ///< Words, numbers and signs in one tag.
-  std::size_t run_bytes_max = 1000;   ///< One word, or white space without a break.
+  std::size_t nesting_max = 100;     ///< Brackets in one tag, and blocks in blocks.
+  std::size_t tag_words_max = 1000;  ///< Words, numbers and signs in one tag.
+  std::size_t run_bytes_max = 1000;  ///< One word, or white space without a break.
 };
 
 /// The source with its comments emptied (they may be long; their spacing signs stay).

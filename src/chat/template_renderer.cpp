@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <format>
+
 #include <minja/minja.hpp>
 
 #include "chat/chat_template.hpp"
@@ -35,9 +36,10 @@ std::string engine_words(const std::string& what) {
 }
 
 std::unexpected<Error> out_of_memory() {
-  return fail(Errc::failed_precondition,
-              "The model's chat template needs more memory than it may have; give the model another "
-              "template.");
+  return fail(
+      Errc::failed_precondition,
+      "The model's chat template needs more memory than it may have; give the model another "
+      "template.");
 }
 
 minja::Value raise_exception(const std::shared_ptr<minja::Context>&, minja::ArgumentsValue& args) {
@@ -64,12 +66,11 @@ class MinjaRenderer final : public TemplateRenderer {
   Result<void> parse(const std::string& source) {
     const auto checked = HF_TRY(checked_template(source));
     try {
-      root_ = minja::Parser::parse(checked, {.trim_blocks = true,
-                                             .lstrip_blocks = true,
-                                             .keep_trailing_newline = false});
+      root_ = minja::Parser::parse(
+          checked, {.trim_blocks = true, .lstrip_blocks = true, .keep_trailing_newline = false});
     } catch (const std::exception& error) {
-      return fail(Errc::invalid_argument, "The model's chat template cannot be read: " +
-                                              engine_words(error.what()) + ".");
+      return fail(Errc::invalid_argument,
+                  "The model's chat template cannot be read: " + engine_words(error.what()) + ".");
     }
     style_ = detect_style(source).tools;
     find_traits(source);
@@ -102,8 +103,7 @@ class MinjaRenderer final : public TemplateRenderer {
       return apply(messages, tools, extra, request.add_generation_prompt);
     } catch (const Refusal& refusal) {
       return fail(Errc::invalid_argument,
-                  "The model's chat template refuses these messages: " + refusal.words,
-                  {});
+                  "The model's chat template refuses these messages: " + refusal.words, {});
     } catch (const std::exception& error) {
       const std::string what = error.what();
       if (what.contains("bad_alloc")) return out_of_memory();
@@ -178,8 +178,8 @@ class MinjaRenderer final : public TemplateRenderer {
     const auto answers = [&](const Json& content) {
       return probe(Json::array({asks, {{"role", "assistant"}, {"content", content}}}));
     };
-    traits_.non_null_content = answers("").contains("user-needle") &&
-                               !answers(Json()).contains("user-needle");
+    traits_.non_null_content =
+        answers("").contains("user-needle") && !answers(Json()).contains("user-needle");
     find_argument_form(asks);
   }
 
@@ -189,9 +189,9 @@ class MinjaRenderer final : public TemplateRenderer {
                          {"type", "function"},
                          {"function", {{"name", "tool_needle"}, {"arguments", arguments}}}};
       const Json content = traits_.non_null_content ? Json("") : Json();
-      const auto text = probe(Json::array({asks, {{"role", "assistant"},
-                                                  {"content", content},
-                                                  {"tool_calls", Json::array({call})}}}));
+      const auto text = probe(Json::array(
+          {asks,
+           {{"role", "assistant"}, {"content", content}, {"tool_calls", Json::array({call})}}}));
       // Quoted as in JSON or Python, or as a tag; a string quoted twice has backslashes there.
       return text.contains("\"city-needle\":") || text.contains("'city-needle':") ||
              text.contains("=city-needle>");

@@ -1,8 +1,8 @@
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "chat/chat_template.hpp"
@@ -58,8 +58,8 @@ TEST(TemplateRenderer, joins_text_parts_for_templates_that_want_strings) {
 }
 
 TEST(TemplateRenderer, gives_parts_to_templates_that_want_parts) {
-  const auto text = renderer("typed")->render(
-      {.messages_json = R"([{"role": "user", "content": "a"},
+  const auto text =
+      renderer("typed")->render({.messages_json = R"([{"role": "user", "content": "a"},
         {"role": "user", "content": [{"type": "text", "text": "b"}]}])"});
   EXPECT_EQ(text.value(), "user:a;user:b;");
 }
@@ -117,8 +117,8 @@ TEST(TemplateRenderer, keeps_prompt_text_out_of_errors) {
 TEST(TemplateRenderer, passes_extra_arguments) {
   const auto text = [](const std::string& args) {
     return renderer("hermes")
-        ->render({.messages_json = R"([{"role": "user", "content": "a"}])",
-                  .template_args_json = args})
+        ->render(
+            {.messages_json = R"([{"role": "user", "content": "a"}])", .template_args_json = args})
         .value();
   };
   EXPECT_TRUE(ends_in_reasoning(text(R"({"enable_thinking": true})")));
@@ -168,12 +168,14 @@ TEST(TemplateRenderer, reads_developer_as_system) {
 TEST(TemplateRenderer, describes_tools_where_the_template_knows_none) {
   const auto plain = renderer("plain");
   const auto text = plain->render({.messages_json = kCalls, .tools_json = kTools}).value();
-  EXPECT_TRUE(text.contains("[system] Be brief.\n\nYou can use these tools:\n- weather: Weather of "
-                            "a city\n  arguments: {\"city\": string, \"unit\": \"C\" or \"F\" "
-                            "(optional)}"))
+  EXPECT_TRUE(
+      text.contains("[system] Be brief.\n\nYou can use these tools:\n- weather: Weather of "
+                    "a city\n  arguments: {\"city\": string, \"unit\": \"C\" or \"F\" "
+                    "(optional)}"))
       << text;
-  EXPECT_TRUE(text.contains("[assistant] <tool_call>{\"name\": \"weather\", \"arguments\": {\"city"
-                            "\": \"Oslo\"}}</tool_call>"))
+  EXPECT_TRUE(
+      text.contains("[assistant] <tool_call>{\"name\": \"weather\", \"arguments\": {\"city"
+                    "\": \"Oslo\"}}</tool_call>"))
       << text;
   EXPECT_TRUE(text.contains("[user] Result of weather: wet")) << text;
   const auto before = with_tools_in_prompt(kCalls, kTools);
@@ -201,8 +203,8 @@ TEST(TemplateRenderer, writes_calls_that_its_style_reads_back) {
 }
 
 TEST(TemplateRenderer, refuses_templates_that_do_not_parse) {
-  for (const std::string text : {"{% if %}", "{{ 'a }}", "{% for x in y %}", "{{ a b }}",
-                                 "{% endif %}", "{#"}) {
+  for (const std::string text :
+       {"{% if %}", "{{ 'a }}", "{% for x in y %}", "{{ a b }}", "{% endif %}", "{#"}) {
     const auto opened = TemplateRenderer::open(text, "", "");
     ASSERT_FALSE(opened) << text;
     EXPECT_EQ(opened.error().code, Errc::invalid_argument) << text;

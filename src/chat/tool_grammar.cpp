@@ -62,8 +62,8 @@ Result<std::string> arguments_rules(const Json& tool, std::size_t index, const s
       return fail_at(param, std::format("Tool '{}': {}", name, rules.error().message));
     }
   } else if (strict) {
-    return fail_at(param, std::format("Tool '{}': the parameters must be a schema of type object.",
-                                      name));
+    return fail_at(param,
+                   std::format("Tool '{}': the parameters must be a schema of type object.", name));
   }
   return grammar::schema_to_gbnf(R"({"type": "object"})", rule);
 }
@@ -89,8 +89,8 @@ class ToolRules {
       tools_.push_back({name, rule});
     }
     if (tools_.empty()) {
-      return fail_at("tool_choice", std::format("tool_choice names '{}', which is not in tools.",
-                                                named_tool));
+      return fail_at("tool_choice",
+                     std::format("tool_choice names '{}', which is not in tools.", named_tool));
     }
     return {};
   }
@@ -123,7 +123,9 @@ class ToolRules {
   // For the whole answer.
   wire::Grammar from_the_start() {
     switch (style_) {
-      case ToolStyle::llama3: define("root", "nl nl " + repeated("object", literal("; "))); break;
+      case ToolStyle::llama3:
+        define("root", "nl nl " + repeated("object", literal("; ")));
+        break;
       case ToolStyle::mistral: {
         const auto call = literal(marker::kMistralCalls) + " sp ";
         const auto more = parallel_ ? " ( " + call + "direct )*" : std::string();
@@ -137,8 +139,8 @@ class ToolRules {
       case ToolStyle::hermes:
       case ToolStyle::generic:
       case ToolStyle::none:
-        define("call", literal(marker::kHermesOpen) + " nl object nl " +
-                           literal(marker::kHermesClose));
+        define("call",
+               literal(marker::kHermesOpen) + " nl object nl " + literal(marker::kHermesClose));
         define("root", "nl nl " + repeated("call", "nl"));
         break;
     }
@@ -168,12 +170,12 @@ class ToolRules {
   }
 
   static std::string deepseek_call(const Tool& tool) {
-    return std::format("( {} {} {} | {} {} ) {}",
-                       literal(std::format("function{}{}\n```json\n", marker::kDeepseekSeparator,
-                                           tool.name)),
-                       tool.arguments_rule, literal("\n```"),
-                       literal(std::format("{}{}", tool.name, marker::kDeepseekSeparator)),
-                       tool.arguments_rule, literal(marker::kDeepseekCallEnd));
+    return std::format(
+        "( {} {} {} | {} {} ) {}",
+        literal(std::format("function{}{}\n```json\n", marker::kDeepseekSeparator, tool.name)),
+        tool.arguments_rule, literal("\n```"),
+        literal(std::format("{}{}", tool.name, marker::kDeepseekSeparator)), tool.arguments_rule,
+        literal(marker::kDeepseekCallEnd));
   }
 
   wire::Grammar finished() {
@@ -183,8 +185,8 @@ class ToolRules {
     define("object", literal("{\"name\":") + " sp " + literal("\"") + " ( " +
                          each([key](const Tool& tool) { return named_rest(tool, key); }) + " )");
     if (style_ == ToolStyle::mistral) {
-      define("list", literal("[") + " " + repeated("object", literal(",") + " sp") + " " +
-                         literal("]"));
+      define("list",
+             literal("[") + " " + repeated("object", literal(",") + " sp") + " " + literal("]"));
       define("direct", each([](const Tool& tool) {
                return literal(tool.name) + " " + literal(marker::kMistralArguments) + " " +
                       tool.arguments_rule;

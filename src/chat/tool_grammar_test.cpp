@@ -1,10 +1,10 @@
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <bit>
-#include <nlohmann/json.hpp>
 #include <random>
 #include <set>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "chat/output_parser.hpp"
 #include "grammar/grammar.hpp"
@@ -188,10 +188,12 @@ TEST(ToolCallGrammar, allows_what_models_write) {
   const std::string arguments = R"({"city": "Oslo", "unit": "C", "days": 3})";
   EXPECT_TRUE(allows(ToolStyle::hermes, "<tool_call>\n{\"name\": \"weather\", \"arguments\": " +
                                             arguments + "}\n</tool_call>"));
-  EXPECT_FALSE(allows(ToolStyle::hermes, "<tool_call>\n{\"name\": \"other\", \"arguments\": {}}\n"
-                                         "</tool_call>"));
-  EXPECT_FALSE(allows(ToolStyle::hermes, "<tool_call>\n{\"name\": \"weather\", \"arguments\": {}}\n"
-                                         "</tool_call>"));
+  EXPECT_FALSE(allows(ToolStyle::hermes,
+                      "<tool_call>\n{\"name\": \"other\", \"arguments\": {}}\n"
+                      "</tool_call>"));
+  EXPECT_FALSE(allows(ToolStyle::hermes,
+                      "<tool_call>\n{\"name\": \"weather\", \"arguments\": {}}\n"
+                      "</tool_call>"));
   EXPECT_TRUE(allows(ToolStyle::llama3, "{\"name\": \"weather\", \"parameters\": " + arguments +
                                             "}; {\"name\": \"function\", \"parameters\": {}}"));
   EXPECT_TRUE(allows(ToolStyle::mistral,
@@ -199,7 +201,8 @@ TEST(ToolCallGrammar, allows_what_models_write) {
   EXPECT_TRUE(allows(ToolStyle::mistral, "[TOOL_CALLS]weather[ARGS]" + arguments));
   EXPECT_TRUE(allows(ToolStyle::deepseek,
                      "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>weather\n"
-                     "```json\n" + arguments + "\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>"));
+                     "```json\n" +
+                         arguments + "\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>"));
 }
 
 TEST(ToolCallGrammar, refuses_wrong_tools_by_their_place) {
@@ -213,14 +216,14 @@ TEST(ToolCallGrammar, refuses_wrong_tools_by_their_place) {
   EXPECT_EQ(error("{", ToolChoice::automatic, "").param, "tools");
   EXPECT_EQ(error(tool(R"("name": "a b")"), ToolChoice::automatic, "").param,
             "tools[0].function.name");
-  EXPECT_EQ(error(tool("\"name\": \"" + std::string(65, 'a') + "\""), ToolChoice::automatic, "")
-                .param,
-            "tools[0].function.name");
+  EXPECT_EQ(
+      error(tool("\"name\": \"" + std::string(65, 'a') + "\""), ToolChoice::automatic, "").param,
+      "tools[0].function.name");
   EXPECT_EQ(error(kTools, ToolChoice::named, "missing").param, "tool_choice");
   EXPECT_EQ(error("[]", ToolChoice::required, "").param, "tool_choice");
-  const auto strict = error(
-      tool(R"("name": "f", "strict": true, "parameters": {"type": "string"})"),
-      ToolChoice::automatic, "");
+  const auto strict =
+      error(tool(R"("name": "f", "strict": true, "parameters": {"type": "string"})"),
+            ToolChoice::automatic, "");
   EXPECT_EQ(strict.param, "tools[0].function.parameters");
   EXPECT_TRUE(strict.message.contains("'f'")) << strict.message;
   const auto twice = R"([{"type": "function", "function": {"name": "f"}},
