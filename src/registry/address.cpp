@@ -1,9 +1,9 @@
 // Addresses, on libcurl's parser.
-#include <curl/curl.h>
-
 #include <array>
 #include <format>
 #include <memory>
+
+#include <curl/curl.h>
 
 #include "registry/http_client.hpp"
 
@@ -17,7 +17,8 @@ using Url = std::unique_ptr<CURLU, UrlFree>;
 
 Url parsed(const std::string& address) {
   Url url(curl_url());
-  if (!url || curl_url_set(url.get(), CURLUPART_URL, address.c_str(), 0) != CURLUE_OK) return nullptr;
+  if (!url || curl_url_set(url.get(), CURLUPART_URL, address.c_str(), 0) != CURLUE_OK)
+    return nullptr;
   return url;
 }
 
@@ -40,7 +41,8 @@ std::string resolve_address(const std::string& base, const std::string& referenc
 std::string shown_address(const std::string& address) {
   const auto url = parsed(address);
   if (!url) return "(not an address)";
-  for (const auto hidden : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT}) {
+  for (const auto hidden :
+       {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT}) {
     curl_url_set(url.get(), hidden, nullptr, 0);
   }
   return part(url, CURLUPART_URL);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <format>
+
 #include <nlohmann/json.hpp>
 
 #include "registry/file_io.hpp"
@@ -22,7 +23,8 @@ std::string lower(std::string_view text) {
 }
 
 std::unexpected<Error> bad(std::string_view entry, std::string_view what) {
-  return fail(Errc::data_corrupt, std::format("Catalogue entry '{}': {}; correct the file.", entry, what));
+  return fail(Errc::data_corrupt,
+              std::format("Catalogue entry '{}': {}; correct the file.", entry, what));
 }
 
 std::string text(const json& entry, const char* field) {
@@ -47,14 +49,20 @@ bool flag(const json& entry, const char* field) {
 
 Result<CatalogueEntry> read_entry(const json& json_entry) {
   if (!json_entry.is_object()) return bad("?", "it is not an object");
-  CatalogueEntry entry{.name = text(json_entry, "name"), .aliases = texts(json_entry, "aliases"),
-                       .kind = text(json_entry, "kind"), .file = text(json_entry, "file"),
-                       .sha256 = text(json_entry, "sha256"), .licence = text(json_entry, "licence"),
+  CatalogueEntry entry{.name = text(json_entry, "name"),
+                       .aliases = texts(json_entry, "aliases"),
+                       .kind = text(json_entry, "kind"),
+                       .file = text(json_entry, "file"),
+                       .sha256 = text(json_entry, "sha256"),
+                       .licence = text(json_entry, "licence"),
                        .licence_address = text(json_entry, "licence_url"),
                        .needs_acceptance = flag(json_entry, "needs_acceptance"),
-                       .is_default = flag(json_entry, "default"), .sources = texts(json_entry, "sources")};
-  if (!valid_model_name(entry.name)) return bad(entry.name, "the name is missing or has odd characters");
-  if (const auto title = json_entry.find("title"); title != json_entry.end() && title->is_object()) {
+                       .is_default = flag(json_entry, "default"),
+                       .sources = texts(json_entry, "sources")};
+  if (!valid_model_name(entry.name))
+    return bad(entry.name, "the name is missing or has odd characters");
+  if (const auto title = json_entry.find("title");
+      title != json_entry.end() && title->is_object()) {
     entry.title_en = text(*title, "en");
     entry.title_zh = text(*title, "zh");
   }
@@ -68,7 +76,8 @@ Result<CatalogueEntry> read_entry(const json& json_entry) {
   if (!digest_ok) return bad(entry.name, "'sha256' is not 64 lower-case hex digits");
   if (entry.sources.empty()) return bad(entry.name, "it has no source");
   for (const auto& source : entry.sources) {
-    if (const auto parsed = parse_source(source); !parsed) return bad(entry.name, parsed.error().message);
+    if (const auto parsed = parse_source(source); !parsed)
+      return bad(entry.name, parsed.error().message);
   }
   return entry;
 }
@@ -96,9 +105,11 @@ Result<Catalogue> Catalogue::load(const std::vector<std::string>& paths) {
 
 Result<void> Catalogue::merge(const std::string& text) {
   const auto document = json::parse(text, nullptr, false);
-  const auto* models = document.is_object() && document.contains("models") ? &document["models"] : nullptr;
+  const auto* models =
+      document.is_object() && document.contains("models") ? &document["models"] : nullptr;
   if (models == nullptr || !models->is_array()) {
-    return fail(Errc::data_corrupt, "The catalogue is not a JSON object with a list 'models'; correct the file.");
+    return fail(Errc::data_corrupt,
+                "The catalogue is not a JSON object with a list 'models'; correct the file.");
   }
   for (const auto& json_entry : *models) {
     auto entry = HF_TRY(read_entry(json_entry));
@@ -120,7 +131,8 @@ const CatalogueEntry* Catalogue::find(std::string_view name) const {
   const auto named = std::ranges::find(entries_, wanted, &CatalogueEntry::name);
   if (named != entries_.end()) return &*named;
   for (const auto& entry : entries_) {
-    if (std::ranges::any_of(entry.aliases, [&](const auto& a) { return lower(a) == wanted; })) return &entry;
+    if (std::ranges::any_of(entry.aliases, [&](const auto& a) { return lower(a) == wanted; }))
+      return &entry;
   }
   return nullptr;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// The models that `pull` knows by name. Read from packaging/catalogue.json and, where set, a file of
-// the organisation's own. Immutable after loading: any thread.
+// The models that `pull` knows by name. Read from packaging/catalogue.json and, where set, a file
+// of the organisation's own. Immutable after loading: any thread.
 
 #include <cstdint>
 #include <string>
@@ -16,10 +16,10 @@ struct CatalogueEntry {
   std::vector<std::string> aliases = {};
   std::string title_en = {};
   std::string title_zh = {};
-  std::string kind = {};      ///< As ModelRecord::kind.
-  std::string file = {};      ///< The file's own name.
-  std::uint64_t bytes = 0;    ///< 0: nobody measured it.
-  std::string sha256 = {};    ///< Empty: nobody measured it; the first pull is trusted.
+  std::string kind = {};    ///< As ModelRecord::kind.
+  std::string file = {};    ///< The file's own name.
+  std::uint64_t bytes = 0;  ///< 0: nobody measured it.
+  std::string sha256 = {};  ///< Empty: nobody measured it; the first pull is trusted.
   std::string licence = {};
   std::string licence_address = {};
   bool needs_acceptance = false;  ///< Show the licence and ask before fetching.

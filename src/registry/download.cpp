@@ -1,16 +1,16 @@
 #include "registry/download.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <format>
 #include <optional>
 #include <utility>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/digest.hpp"
 #include "registry/file_io.hpp"
@@ -28,15 +28,20 @@ struct Origin {
   std::uint64_t total = 0;
 };
 
-std::string origin_name(const std::string& key) { return key + ".partial.json"; }
+std::string origin_name(const std::string& key) {
+  return key + ".partial.json";
+}
 
 std::optional<Origin> read_origin(const DownloadJob& job) {
   const auto text = read_small_file(job.folder + "/" + origin_name(job.key), 64 * 1024);
   if (!text) return std::nullopt;
   const auto flat = FlatJson::parse(*text);
   if (!flat) return std::nullopt;
-  return Origin{.address = flat->text("address"), .sha256 = flat->text("sha256"), .etag = flat->text("etag"),
-                .last_modified = flat->text("last_modified"), .total = flat->count("bytes")};
+  return Origin{.address = flat->text("address"),
+                .sha256 = flat->text("sha256"),
+                .etag = flat->text("etag"),
+                .last_modified = flat->text("last_modified"),
+                .total = flat->count("bytes")};
 }
 
 Result<void> write_origin(const DownloadJob& job, const Origin& origin) {
@@ -70,7 +75,10 @@ std::optional<Range> parse_content_range(std::string_view text) {
 class Job {
  public:
   Job(const DownloadJob& job, const HttpSettings& settings, const PullWatch& watch)
-      : job_(job), settings_(settings), watch_(watch), path_(partial_path(job.folder, job.key)),
+      : job_(job),
+        settings_(settings),
+        watch_(watch),
+        path_(partial_path(job.folder, job.key)),
         meter_(watch, {.what = job.what}) {}
 
   Result<Downloaded> run();
@@ -135,7 +143,8 @@ Result<void> Job::take_up() {
   const auto shown = shown_address(job_.address);
   const auto known = read_origin(job_);
   const bool same = known && known->address == shown && known->sha256 == job_.sha256;
-  const bool can_tell = same && (!known->etag.empty() || !known->last_modified.empty() || !job_.sha256.empty());
+  const bool can_tell =
+      same && (!known->etag.empty() || !known->last_modified.empty() || !job_.sha256.empty());
   if (!can_tell || (known->total != 0 && bytes > known->total)) {
     origin_ = {.address = shown, .sha256 = job_.sha256};
     return restart();
@@ -158,13 +167,15 @@ Result<void> Job::on_answer(const HttpAnswer& answer) {
     total = range->total;
     resumed_ = at_ > 0;
   } else if (at_ > 0) {
-    if (watch_.on_note) watch_.on_note(std::format("{} starts from the beginning: the server sends it whole.", job_.what));
+    if (watch_.on_note)
+      watch_.on_note(
+          std::format("{} starts from the beginning: the server sends it whole.", job_.what));
     HF_TRY_VOID(restart());
   }
   if (job_.bytes != 0 && total != 0 && total != job_.bytes) {
     return fail(Errc::data_corrupt,
-                std::format("{} has {} bytes at this source, expected {}; use another source.", job_.what,
-                            total, job_.bytes));
+                std::format("{} has {} bytes at this source, expected {}; use another source.",
+                            job_.what, total, job_.bytes));
   }
   HF_TRY_VOID(check_space(job_.folder, total > at_ ? total - at_ : 0, job_.free_bytes));
   if (!answer.file_digest.empty()) file_digest_ = answer.file_digest;
@@ -218,7 +229,8 @@ Result<bool> Job::ended_before(const HttpAnswer& answer) {
 Result<void> Job::fetch() {
   unsigned failures = 0;
   while (!complete_) {
-    const bool unknown = origin_.etag.empty() && origin_.last_modified.empty() && job_.sha256.empty();
+    const bool unknown =
+        origin_.etag.empty() && origin_.last_modified.empty() && job_.sha256.empty();
     if (at_ > 0 && unknown) HF_TRY_VOID(restart());
     const auto before = at_;
     auto answer = attempt();
@@ -239,12 +251,16 @@ Result<void> Job::fetch() {
       failure.persistence = Persistence::may_pass;
     }
     failures = at_ > before ? 1 : failures + 1;
-    if (failure.persistence == Persistence::for_good || failures >= settings_.attempts) {
+    // A host that never answered is likely unreachable: do not make anyone wait for the full count.
+    const bool silent = failure.status == 0 && at_ == 0;
+    const auto attempts = silent ? std::min(settings_.attempts, 3U) : settings_.attempts;
+    if (failure.persistence == Persistence::for_good || failures >= attempts) {
       return std::unexpected(failure.error);
     }
     const auto delay = retry_delay(settings_, failures - 1, failure.retry_after);
     if (watch_.on_note) {
-      watch_.on_note(std::format("{} Trying again at {}.", failure.error.message, human_bytes(at_)));
+      watch_.on_note(
+          std::format("{} Trying again at {}.", failure.error.message, human_bytes(at_)));
     }
     HF_TRY_VOID(wait_unless_cancelled(delay, watch_.cancelled));
   }
@@ -262,18 +278,25 @@ Result<Downloaded> Job::run() {
     meter_.show();
     const auto got = digest_.hex();
     if (job_.sha256.empty() || got == job_.sha256) {
-      return Downloaded{.path = path_, .sha256 = got, .bytes = at_, .file_digest = file_digest_,
+      return Downloaded{.path = path_,
+                        .sha256 = got,
+                        .bytes = at_,
+                        .file_digest = file_digest_,
                         .lock = std::move(file_)};
     }
     // A file pieced together from several answers may be wrong though each was right: once more.
     const bool pieced = resumed_;
     if (!pieced || round > 0) {
       drop_partial(job_.folder, job_.key);
-      return fail(Errc::data_corrupt,
-                  std::format("{} is not the expected file: its SHA-256 is {}, expected {}; it was removed, "
-                              "use another source.", job_.what, got, job_.sha256));
+      return fail(
+          Errc::data_corrupt,
+          std::format(
+              "{} is not the expected file: its SHA-256 is {}, expected {}; it was removed, "
+              "use another source.",
+              job_.what, got, job_.sha256));
     }
-    if (watch_.on_note) watch_.on_note(std::format("{} came out wrong; fetching it from the start.", job_.what));
+    if (watch_.on_note)
+      watch_.on_note(std::format("{} came out wrong; fetching it from the start.", job_.what));
     HF_TRY_VOID(restart());
     complete_ = false;
   }
@@ -306,21 +329,27 @@ void SpeedMeter::show() {
   const auto left = progress_.bytes_total - std::min(progress_.bytes_total, progress_.bytes_done);
   const bool known = progress_.bytes_total > 0 && progress_.bytes_per_second > 1;
   progress_.remaining = std::chrono::seconds(
-      known ? static_cast<std::int64_t>(static_cast<double>(left) / progress_.bytes_per_second) : -1);
+      known ? static_cast<std::int64_t>(static_cast<double>(left) / progress_.bytes_per_second)
+            : -1);
   if (watch_.on_progress) watch_.on_progress(progress_);
 }
 
-Result<Downloaded> download(const DownloadJob& job, const HttpSettings& settings, const PullWatch& watch) {
+Result<Downloaded> download(const DownloadJob& job, const HttpSettings& settings,
+                            const PullWatch& watch) {
   return Job(job, settings, watch).run();
 }
 
-Result<void> check_space(const std::string& folder, std::uint64_t needed,
-                         const std::function<Result<std::uint64_t>(const std::string&)>& free_bytes_of) {
+Result<void> check_space(
+    const std::string& folder, std::uint64_t needed,
+    const std::function<Result<std::uint64_t>(const std::string&)>& free_bytes_of) {
   const auto free = HF_TRY(free_bytes_of ? free_bytes_of(folder) : free_bytes(folder));
   if (free >= needed) return {};
-  return fail(Errc::resource_exhausted,
-              std::format("No space: {} are needed, {} are free; free some space or set another models folder.",
-                          human_bytes(needed), human_bytes(free)), folder);
+  return fail(
+      Errc::resource_exhausted,
+      std::format(
+          "No space: {} are needed, {} are free; free some space or set another models folder.",
+          human_bytes(needed), human_bytes(free)),
+      folder);
 }
 
 Result<FileHandle> lock_partial(const std::string& path, const std::string& what) {

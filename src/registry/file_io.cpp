@@ -1,17 +1,17 @@
 #include "registry/file_io.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <format>
 #include <vector>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 namespace hf::registry {
 
@@ -34,14 +34,16 @@ Error system_error(std::string_view doing, const std::string& path, int error_nu
   switch (error_number) {
     case ENOSPC:
     case EDQUOT:
-      return {Errc::resource_exhausted,
-              std::format("Cannot {}: the disk is full; free some space or use another folder.", doing),
-              detail};
+      return {
+          Errc::resource_exhausted,
+          std::format("Cannot {}: the disk is full; free some space or use another folder.", doing),
+          detail};
     case EACCES:
     case EPERM:
     case EROFS:
       return {Errc::failed_precondition,
-              std::format("Cannot {}: no right to; run as the folder's owner or choose another.", doing),
+              std::format("Cannot {}: no right to; run as the folder's owner or choose another.",
+                          doing),
               detail};
     case ENOENT:
     case ENOTDIR:
@@ -97,7 +99,8 @@ Result<std::string> read_small_file(const std::string& path, std::uint64_t limit
     if (text.size() + piece.size() > limit_bytes) {
       return fail(Errc::data_corrupt,
                   std::format("{} is longer than {} bytes; it is not what it should be.",
-                              file_name(path), limit_bytes), path);
+                              file_name(path), limit_bytes),
+                  path);
     }
     text += piece;
     return {};
@@ -170,7 +173,8 @@ std::string file_name(std::string_view path) {
 Result<FolderLock> FolderLock::take(const std::string& folder) {
   auto file = HF_TRY(open_file(folder + "/lock", O_RDWR | O_CREAT, "write in the models folder"));
   while (::flock(file.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return std::unexpected(system_error("lock the models folder", folder, errno));
+    if (errno != EINTR)
+      return std::unexpected(system_error("lock the models folder", folder, errno));
   }
   return FolderLock(std::move(file));
 }

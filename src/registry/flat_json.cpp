@@ -6,7 +6,8 @@ namespace hf::registry {
 
 Result<FlatJson> FlatJson::parse(std::string_view text) {
   const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object()) return fail(Errc::data_corrupt, "This is not a JSON object; remove the file.");
+  if (!json.is_object())
+    return fail(Errc::data_corrupt, "This is not a JSON object; remove the file.");
   FlatJson flat;
   for (const auto& [name, value] : json.items()) {
     if (value.is_string()) flat.set(name, value.get<std::string>());
@@ -17,7 +18,8 @@ Result<FlatJson> FlatJson::parse(std::string_view text) {
 
 std::string FlatJson::text(std::string_view name) const {
   for (const auto& [key, value] : fields_) {
-    if (key == name && std::holds_alternative<std::string>(value)) return std::get<std::string>(value);
+    if (key == name && std::holds_alternative<std::string>(value))
+      return std::get<std::string>(value);
   }
   return {};
 }

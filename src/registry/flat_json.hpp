@@ -19,7 +19,9 @@ class FlatJson {
  public:
   /// Errors: data_corrupt, not a JSON object.
   static Result<FlatJson> parse(std::string_view text);
-  void set(std::string name, FlatValue value) { fields_.emplace_back(std::move(name), std::move(value)); }
+  void set(std::string name, FlatValue value) {
+    fields_.emplace_back(std::move(name), std::move(value));
+  }
   /// Empty when absent or a number.
   [[nodiscard]] std::string text(std::string_view name) const;
   /// 0 when absent, negative values included.

@@ -53,7 +53,8 @@ class GgufBuilder {
     return *this;
   }
   [[nodiscard]] std::string build(std::uint32_t version = 3) const {
-    auto file = "GGUF" + number(version, 4) + number(tensors_, 8) + number(keys_, 8) + metadata_ + table_;
+    auto file =
+        "GGUF" + number(version, 4) + number(tensors_, 8) + number(keys_, 8) + metadata_ + table_;
     file.resize((file.size() + 31) / 32 * 32, '\0');
     for (std::uint64_t i = 0; i < data_bytes_; ++i) file += static_cast<char>(i * 31 % 251);
     return file;
@@ -70,12 +71,19 @@ class GgufBuilder {
 /// A llama-like model of two layers; `salt` makes files differ.
 inline GgufBuilder small_model(std::string_view salt = "") {
   GgufBuilder builder;
-  builder.text("general.architecture", "llama").text("general.name", std::string("Tiny") + std::string(salt))
-      .text("general.license", "apache-2.0").u32("general.file_type", 15)
-      .u32("llama.context_length", 2048).u32("llama.block_count", 2).u32("llama.embedding_length", 64)
-      .u32("llama.feed_forward_length", 128).u32("llama.attention.head_count", 8)
-      .u32("llama.attention.head_count_kv", 2).texts("tokenizer.ggml.tokens", {"a", "b", "c"})
-      .text("tokenizer.chat_template", "{{ messages }}").tensor("token_embd.weight", 3, 64)
+  builder.text("general.architecture", "llama")
+      .text("general.name", std::string("Tiny") + std::string(salt))
+      .text("general.license", "apache-2.0")
+      .u32("general.file_type", 15)
+      .u32("llama.context_length", 2048)
+      .u32("llama.block_count", 2)
+      .u32("llama.embedding_length", 64)
+      .u32("llama.feed_forward_length", 128)
+      .u32("llama.attention.head_count", 8)
+      .u32("llama.attention.head_count_kv", 2)
+      .texts("tokenizer.ggml.tokens", {"a", "b", "c"})
+      .text("tokenizer.chat_template", "{{ messages }}")
+      .tensor("token_embd.weight", 3, 64)
       .tensor("blk.0.attn_q.weight", 64, 64);
   return builder;
 }

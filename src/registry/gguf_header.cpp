@@ -1,8 +1,5 @@
 #include "registry/gguf_header.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -10,6 +7,9 @@
 #include <map>
 #include <set>
 #include <variant>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "registry/file_io.hpp"
 #include "registry/gguf_reader.hpp"
@@ -68,7 +68,8 @@ Result<List> read_list(GgufReader& reader, const std::string& key) {
   const auto type = HF_TRY(reader.number32());
   List list{.numbers = {}, .texts = {}, .count = HF_TRY(reader.number(8))};
   if (type == kString) {
-    if (list.count > reader.left() / 8) return corrupt(key + " lists more strings than the file can hold");
+    if (list.count > reader.left() / 8)
+      return corrupt(key + " lists more strings than the file can hold");
     for (std::uint64_t i = 0; i < list.count; ++i) {
       auto text = HF_TRY(read_text(reader));
       if (i < 16) list.texts.push_back(std::move(text.kept));
@@ -82,7 +83,8 @@ Result<List> read_list(GgufReader& reader, const std::string& key) {
     HF_TRY_VOID(reader.skip(list.count * width));
     return list;
   }
-  for (std::uint64_t i = 0; i < list.count; ++i) list.numbers.push_back(HF_TRY(reader.number(width)));
+  for (std::uint64_t i = 0; i < list.count; ++i)
+    list.numbers.push_back(HF_TRY(reader.number(width)));
   return list;
 }
 
@@ -154,15 +156,18 @@ Result<Tensor> read_tensor(GgufReader& reader, std::uint64_t alignment) {
   }
   const auto shape = tensor_type(HF_TRY(reader.number32()));
   if (shape.block_bytes == 0) {
-    return fail(Errc::unimplemented,
-                "The model file has tensors of a type this program does not know; update the program "
-                "or choose another quantisation.");
+    return fail(
+        Errc::unimplemented,
+        "The model file has tensors of a type this program does not know; update the program "
+        "or choose another quantisation.");
   }
-  if (row % shape.block_elements != 0) return corrupt("a tensor's row is no whole number of blocks");
+  if (row % shape.block_elements != 0)
+    return corrupt("a tensor's row is no whole number of blocks");
   const auto blocks = tensor.elements / shape.block_elements;
   tensor.offset = HF_TRY(reader.number(8));
   if (tensor.offset % alignment != 0) return corrupt("a tensor is not aligned");
-  if (blocks > reader.file_bytes() / shape.block_bytes) return corrupt("a tensor is larger than the file");
+  if (blocks > reader.file_bytes() / shape.block_bytes)
+    return corrupt("a tensor is larger than the file");
   tensor.bytes = blocks * shape.block_bytes;
   return tensor;
 }
@@ -179,21 +184,24 @@ Result<TensorTable> read_tensors(GgufReader& reader, std::uint64_t count, std::u
   std::set<std::string> names;
   for (std::uint64_t i = 0; i < count; ++i) {
     auto tensor = HF_TRY(read_tensor(reader, alignment));
-    if (tensor.offset > reader.file_bytes() - tensor.bytes) return corrupt("a tensor lies beyond its end");
+    if (tensor.offset > reader.file_bytes() - tensor.bytes)
+      return corrupt("a tensor lies beyond its end");
     end = std::max(end, tensor.offset + tensor.bytes);
     table.bytes += tensor.bytes;
     table.elements += tensor.elements;
     // Both sums stay below 2^63: tensors may not overlap, checked against the file's length here.
     if (table.bytes > reader.file_bytes()) return corrupt("its tensors are larger than the file");
     table.classifier = table.classifier || tensor.name.starts_with("cls.");
-    if (!names.insert(std::move(tensor.name)).second) return corrupt("a tensor's name appears twice");
+    if (!names.insert(std::move(tensor.name)).second)
+      return corrupt("a tensor's name appears twice");
   }
   if (count == 0) return table;
   const auto start = (reader.offset() + alignment - 1) / alignment * alignment;
   if (start > reader.file_bytes() || end > reader.file_bytes() - start) {
     return fail(Errc::data_corrupt,
                 std::format("The model file has {} bytes but its tensors need {}; it is truncated, "
-                            "fetch it again.", reader.file_bytes(), start + end));
+                            "fetch it again.",
+                            reader.file_bytes(), start + end));
   }
   return table;
 }
@@ -241,12 +249,14 @@ GgufHeader describe(const Metadata& metadata, const TensorTable& table) {
   header.parameters = table.elements;
   header.tensor_bytes = table.bytes;
   header.context_tokens = number(metadata, arch + ".context_length");
-  header.layers = static_cast<std::uint32_t>(std::min(number(metadata, arch + ".block_count"), kLayersMax));
+  header.layers =
+      static_cast<std::uint32_t>(std::min(number(metadata, arch + ".block_count"), kLayersMax));
   header.embedding_size = small(number(metadata, arch + ".embedding_length"));
   header.feed_forward_size = small(number(metadata, arch + ".feed_forward_length"));
   header.sliding_window_tokens = small(number(metadata, arch + ".attention.sliding_window"));
   fill_attention(header, metadata, arch);
-  header.vocabulary = number(metadata, arch + ".vocab_size", length(metadata, "tokenizer.ggml.tokens"));
+  header.vocabulary =
+      number(metadata, arch + ".vocab_size", length(metadata, "tokenizer.ggml.tokens"));
   header.chat_template_bytes = length(metadata, "tokenizer.chat_template");
   header.causal = number(metadata, arch + ".attention.causal", 1) != 0;
   header.pooling = pooling_name(metadata, arch + ".pooling_type");
@@ -258,21 +268,26 @@ GgufHeader describe(const Metadata& metadata, const TensorTable& table) {
 
 Result<GgufHeader> parse(GgufReader& reader) {
   // So that no sum of an offset and a checked length can wrap.
-  if (reader.file_bytes() > std::uint64_t{1} << 60U) return corrupt("it claims an impossible length");
+  if (reader.file_bytes() > std::uint64_t{1} << 60U)
+    return corrupt("it claims an impossible length");
   const auto magic = reader.number32();
   if (!magic || *magic != kMagic) {
-    return fail(Errc::data_corrupt, "This is not a GGUF model file; give a file that ends in .gguf.");
+    return fail(Errc::data_corrupt,
+                "This is not a GGUF model file; give a file that ends in .gguf.");
   }
   const auto version = HF_TRY(reader.number32());
   if (version != 2 && version != 3) {
-    return fail(Errc::unimplemented,
-                std::format("The model file has GGUF version {}; versions 2 and 3 (little-endian) are "
-                            "supported, convert it again.", version));
+    return fail(
+        Errc::unimplemented,
+        std::format("The model file has GGUF version {}; versions 2 and 3 (little-endian) are "
+                    "supported, convert it again.",
+                    version));
   }
   const auto tensors = HF_TRY(reader.number(8));
   const auto keys = HF_TRY(reader.number(8));
   // The smallest key takes 13 bytes, the smallest tensor entry 24.
-  if (keys > kKeysMax || keys > reader.left() / 13) return corrupt(std::format("it counts {} keys", keys));
+  if (keys > kKeysMax || keys > reader.left() / 13)
+    return corrupt(std::format("it counts {} keys", keys));
   if (tensors > kTensorsMax || tensors > reader.left() / 24) {
     return corrupt(std::format("it counts {} tensors", tensors));
   }
@@ -281,7 +296,8 @@ Result<GgufHeader> parse(GgufReader& reader) {
   if (const auto pieces = number(metadata, "split.count"); pieces > 1) {
     return fail(Errc::unimplemented,
                 std::format("This is one of {} pieces of a split model; join them first with "
-                            "llama-gguf-split --merge, then import the result.", pieces));
+                            "llama-gguf-split --merge, then import the result.",
+                            pieces));
   }
   const auto alignment = number(metadata, "general.alignment", 32);
   if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment > (1U << 20U)) {

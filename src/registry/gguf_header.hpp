@@ -27,19 +27,19 @@ struct GgufHeader {
   std::uint64_t context_tokens = 0;  ///< Trained context length; 0 when absent.
   std::uint32_t layers = 0;
   std::uint64_t embedding_size = 0;
-  std::uint64_t feed_forward_size = 0;      ///< The widest layer's.
-  std::uint32_t heads = 0;                  ///< The widest layer's.
-  std::vector<std::uint32_t> kv_heads = {};      ///< One per layer.
-  std::uint32_t key_size = 0;               ///< Elements of one head's key.
-  std::uint32_t value_size = 0;             ///< Elements of one head's value.
-  std::uint32_t kv_latent_size = 0;         ///< Latent attention (MLA): elements a cell and layer.
-  std::uint32_t sliding_window_tokens = 0;  ///< 0: none.
+  std::uint64_t feed_forward_size = 0;       ///< The widest layer's.
+  std::uint32_t heads = 0;                   ///< The widest layer's.
+  std::vector<std::uint32_t> kv_heads = {};  ///< One per layer.
+  std::uint32_t key_size = 0;                ///< Elements of one head's key.
+  std::uint32_t value_size = 0;              ///< Elements of one head's value.
+  std::uint32_t kv_latent_size = 0;          ///< Latent attention (MLA): elements a cell and layer.
+  std::uint32_t sliding_window_tokens = 0;   ///< 0: none.
   std::uint64_t vocabulary = 0;
   std::uint64_t chat_template_bytes = 0;  ///< 0: none.
   bool causal = true;                     ///< False for encoders such as BERT.
-  std::string pooling = {};       ///< "", "none", "mean", "cls", "last" or "rank".
-  std::string adapter_type = {};  ///< "lora"; empty when it is no adapter.
-  std::string base_model = {};    ///< The first base model's name, where the file tells it.
+  std::string pooling = {};               ///< "", "none", "mean", "cls", "last" or "rank".
+  std::string adapter_type = {};          ///< "lora"; empty when it is no adapter.
+  std::string base_model = {};            ///< The first base model's name, where the file tells it.
 };
 
 /// Opens and reads the head of a file. Errors: not_found; data_corrupt, no GGUF, truncated or
@@ -66,8 +66,8 @@ struct MemoryEstimate {
 ///   kv      = cells x sum over layers of kv_heads x (key_size + value_size) x b
 ///             (latent attention: cells x layers x latent x b); 0 for encoders. Sliding windows
 ///             are counted whole, so for such models this is an upper bound.
-///   compute = 512 rows x 4 bytes x (vocabulary + 8 embedding + 3 feed forward) + the attention
-///             mask, 512 x cells x 2 bytes, + 16 MiB
+///   compute = 512 rows x 4 bytes x (8 embedding + 3 feed forward) + 256 output rows x 4 bytes x
+///             vocabulary + the attention mask, 512 x cells x 2 bytes, + 16 MiB
 /// Errors: invalid_argument, unknown cache type.
 Result<MemoryEstimate> memory_estimate(const GgufHeader& header, std::uint64_t cells,
                                        std::string_view cache_type);

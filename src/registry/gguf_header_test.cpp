@@ -1,15 +1,17 @@
 #include "registry/gguf_header.hpp"
 
-#include <gtest/gtest.h>
-
 #include <random>
+
+#include <gtest/gtest.h>
 
 #include "registry/gguf_builder.hpp"
 
 namespace hf::registry {
 namespace {
 
-Result<GgufHeader> parse_whole(const std::string& file) { return parse_gguf_header(file, file.size()); }
+Result<GgufHeader> parse_whole(const std::string& file) {
+  return parse_gguf_header(file, file.size());
+}
 
 TEST(GgufHeader, tells_what_the_file_says) {
   const auto file = small_model().build();
@@ -33,7 +35,9 @@ TEST(GgufHeader, tells_what_the_file_says) {
 
 TEST(GgufHeader, tells_encoders_rerankers_and_adapters_apart) {
   GgufBuilder encoder;
-  encoder.text("general.architecture", "bert").flag("bert.attention.causal", 0).u32("bert.pooling_type", 2);
+  encoder.text("general.architecture", "bert")
+      .flag("bert.attention.causal", 0)
+      .u32("bert.pooling_type", 2);
   const auto embedding = parse_whole(encoder.build());
   ASSERT_TRUE(embedding);
   EXPECT_EQ(embedding->pooling, "cls");
@@ -41,7 +45,9 @@ TEST(GgufHeader, tells_encoders_rerankers_and_adapters_apart) {
   encoder.tensor("cls.output.weight", 1, 8);
   EXPECT_EQ(model_kind(*parse_whole(encoder.build())), "rerank");
   GgufBuilder adapter;
-  adapter.text("general.architecture", "llama").text("general.type", "adapter").text("adapter.type", "lora")
+  adapter.text("general.architecture", "llama")
+      .text("general.type", "adapter")
+      .text("adapter.type", "lora")
       .text("general.base_model.0.name", "Tiny");
   const auto lora = parse_whole(adapter.build());
   ASSERT_TRUE(lora);
@@ -79,12 +85,12 @@ TEST(GgufHeader, refuses_counts_that_the_file_cannot_hold) {
     }
   }
   using B = GgufBuilder;
-  for (const auto& raw : {
-           B::string("x") + B::number(9, 4) + B::number(8, 4) + B::number(~0ULL, 8),     // strings
-           B::string("x") + B::number(9, 4) + B::number(10, 4) + B::number(1ULL << 61U, 8),  // u64s
-           B::string("x") + B::number(9, 4) + B::number(9, 4) + B::number(1, 8),         // nested
-           B::string("x") + B::number(8, 4) + B::number(~0ULL, 8),                       // text
-           B::string("x") + B::number(77, 4), B::number(1ULL << 40U, 8)}) {
+  for (const auto& raw :
+       {B::string("x") + B::number(9, 4) + B::number(8, 4) + B::number(~0ULL, 8),         // strings
+        B::string("x") + B::number(9, 4) + B::number(10, 4) + B::number(1ULL << 61U, 8),  // u64s
+        B::string("x") + B::number(9, 4) + B::number(9, 4) + B::number(1, 8),             // nested
+        B::string("x") + B::number(8, 4) + B::number(~0ULL, 8),                           // text
+        B::string("x") + B::number(77, 4), B::number(1ULL << 40U, 8)}) {
     auto builder = small_model();
     builder.entry(raw);
     const auto refused = parse_whole(builder.build());
@@ -124,7 +130,8 @@ TEST(GgufHeader, survives_random_damage) {
   std::mt19937 random(7);
   for (int round = 0; round < 20'000; ++round) {
     auto damaged = file;
-    for (int change = 0; change < 3; ++change) damaged[random() % 700] = static_cast<char>(random());
+    for (int change = 0; change < 3; ++change)
+      damaged[random() % 700] = static_cast<char>(random());
     const auto header = parse_whole(damaged);
     if (header) {
       ASSERT_LE(header->tensor_bytes, damaged.size());
@@ -133,13 +140,20 @@ TEST(GgufHeader, survives_random_damage) {
 }
 
 TEST(MemoryEstimate, follows_its_formula) {
-  GgufHeader header{.tensor_bytes = 1000, .layers = 2, .embedding_size = 64, .feed_forward_size = 128,
-                    .kv_heads = {2, 4}, .key_size = 16, .value_size = 16, .vocabulary = 100};
+  GgufHeader header{.tensor_bytes = 1000,
+                    .layers = 2,
+                    .embedding_size = 64,
+                    .feed_forward_size = 128,
+                    .kv_heads = {2, 4},
+                    .key_size = 16,
+                    .value_size = 16,
+                    .vocabulary = 100};
   const auto f16 = memory_estimate(header, 10, "f16");
   ASSERT_TRUE(f16);
   EXPECT_EQ(f16->weights, 1000u);
   EXPECT_EQ(f16->kv, 10u * (2 + 4) * 32 * 2);
-  EXPECT_EQ(f16->compute, 512u * 4 * (100 + 8 * 64 + 3 * 128) + 512 * 10 * 2 + (16U << 20U));
+  EXPECT_EQ(f16->compute,
+            512u * 4 * (8 * 64 + 3 * 128) + 256 * 4 * 100 + 512 * 10 * 2 + (16U << 20U));
   EXPECT_EQ(memory_estimate(header, 10, "q8_0")->kv, 10u * (6 * 32 * 34 / 32));
   header.kv_latent_size = 576;
   EXPECT_EQ(memory_estimate(header, 10, "f16")->kv, 10u * 2 * 576 * 2);
@@ -149,8 +163,11 @@ TEST(MemoryEstimate, follows_its_formula) {
 }
 
 TEST(MemoryEstimate, saturates_instead_of_wrapping) {
-  const GgufHeader header{.tensor_bytes = 1, .kv_heads = {1U << 20U}, .key_size = 1U << 20U,
-                          .value_size = 1U << 20U, .vocabulary = ~std::uint64_t{0}};
+  const GgufHeader header{.tensor_bytes = 1,
+                          .kv_heads = {1U << 20U},
+                          .key_size = 1U << 20U,
+                          .value_size = 1U << 20U,
+                          .vocabulary = ~std::uint64_t{0}};
   EXPECT_GT(memory_estimate(header, ~std::uint64_t{0}, "f32")->total(), std::uint64_t{1} << 60U);
 }
 

@@ -57,9 +57,10 @@ Result<std::uint64_t> GgufReader::string_length() {
 Result<std::string> GgufReader::string(std::uint64_t limit, std::string_view what) {
   const auto length = HF_TRY(string_length());
   if (length > limit) {
-    return fail(Errc::data_corrupt,
-                std::format("The model file has {} of {} bytes, more than {}; it is damaged or hostile.",
-                            what, length, limit));
+    return fail(
+        Errc::data_corrupt,
+        std::format("The model file has {} of {} bytes, more than {}; it is damaged or hostile.",
+                    what, length, limit));
   }
   return bytes(length);
 }

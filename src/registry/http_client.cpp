@@ -1,13 +1,13 @@
 #include "registry/http_client.hpp"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <charconv>
 #include <format>
 #include <memory>
 #include <random>
 #include <thread>
+
+#include <curl/curl.h>
 
 #include "registry/file_io.hpp"
 
@@ -34,7 +34,9 @@ struct Transfer {
   steady_clock::time_point last_byte = steady_clock::now();
 };
 
-bool wanted_status(long status) { return status == 200 || status == 206 || status == 416; }
+bool wanted_status(long status) {
+  return status == 200 || status == 206 || status == 416;
+}
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.back() == '\r' || text.back() == '\n' || text.back() == ' ')) {
@@ -68,7 +70,8 @@ void note_header(Transfer& transfer, std::string_view line) {
   }
   if (name == "x-linked-etag" && value.size() == 66) {
     const auto digest = value.substr(1, 64);
-    if (digest.find_first_not_of("0123456789abcdef") == std::string::npos) answer.file_digest = digest;
+    if (digest.find_first_not_of("0123456789abcdef") == std::string::npos)
+      answer.file_digest = digest;
   }
 }
 
@@ -117,7 +120,8 @@ int on_tick(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return transfer.stalled ? 1 : 0;
 }
 
-void configure(CURL* curl, const std::string& address, const HttpSettings& settings, Transfer& transfer) {
+void configure(CURL* curl, const std::string& address, const HttpSettings& settings,
+               Transfer& transfer) {
   const auto set = [curl](CURLoption option, auto value) { curl_easy_setopt(curl, option, value); };
   set(CURLOPT_URL, address.c_str());
   set(CURLOPT_USERAGENT, "holdfast");
@@ -132,7 +136,8 @@ void configure(CURL* curl, const std::string& address, const HttpSettings& setti
   set(CURLOPT_BUFFERSIZE, 256L * 1024);
   if (!settings.ca_file.empty()) set(CURLOPT_CAINFO, settings.ca_file.c_str());
   if (!settings.proxy.empty()) set(CURLOPT_PROXY, settings.proxy.c_str());
-  if (!settings.client_certificate.empty()) set(CURLOPT_SSLCERT, settings.client_certificate.c_str());
+  if (!settings.client_certificate.empty())
+    set(CURLOPT_SSLCERT, settings.client_certificate.c_str());
   if (!settings.netrc_file.empty()) {
     const long optional = CURL_NETRC_OPTIONAL;
     set(CURLOPT_NETRC, optional);
@@ -154,7 +159,8 @@ void configure(CURL* curl, const std::string& address, const HttpSettings& setti
 HttpFailure status_failure(const HttpAnswer& answer, const std::string& address) {
   const auto shown = shown_address(address);
   HttpFailure failure{.error = {Errc::unavailable, {}, shown_address(answer.address)},
-                      .status = answer.status, .retry_after = answer.retry_after};
+                      .status = answer.status,
+                      .retry_after = answer.retry_after};
   auto& error = failure.error;
   const auto say = [&](Errc code, std::string_view what) {
     error.code = code;
@@ -162,63 +168,89 @@ HttpFailure status_failure(const HttpAnswer& answer, const std::string& address)
   };
   switch (answer.status) {
     case 401:
-      say(Errc::unauthenticated, "The server wants a login; set HF_TOKEN for a model hub, or user and "
-                                 "password in the index address or ~/.netrc");
+      say(Errc::unauthenticated,
+          "The server wants a login; set HF_TOKEN for a model hub, or user and "
+          "password in the index address or ~/.netrc");
       break;
     case 403:
-      say(Errc::permission_denied, "The server refuses this file; accept the model's terms on its page "
-                                   "and set HF_TOKEN, or ask who runs the server");
+      say(Errc::permission_denied,
+          "The server refuses this file; accept the model's terms on its page "
+          "and set HF_TOKEN, or ask who runs the server");
       break;
     case 404:
-    case 410: say(Errc::not_found, "There is no such file; check the name or use another source"); break;
-    case 407: say(Errc::unauthenticated, "The proxy wants a login; put user:password in HTTPS_PROXY"); break;
-    case 408: case 425: case 429: case 500: case 502: case 503: case 504:
-      say(Errc::unavailable, "The server is busy or failing; try again later or use another source");
+    case 410:
+      say(Errc::not_found, "There is no such file; check the name or use another source");
+      break;
+    case 407:
+      say(Errc::unauthenticated, "The proxy wants a login; put user:password in HTTPS_PROXY");
+      break;
+    case 408:
+    case 425:
+    case 429:
+    case 500:
+    case 502:
+    case 503:
+    case 504:
+      say(Errc::unavailable,
+          "The server is busy or failing; try again later or use another source");
       failure.persistence = Persistence::may_pass;
       break;
-    default: say(Errc::unavailable, "The server gave an answer that cannot be used; use another source");
+    default:
+      say(Errc::unavailable, "The server gave an answer that cannot be used; use another source");
   }
   return failure;
 }
 
 // The sentence for libcurl's verdict; what to set depends on where the way ended.
-HttpFailure transport_failure(CURLcode code, const std::string& address, const HttpSettings& settings) {
+HttpFailure transport_failure(CURLcode code, const std::string& address,
+                              const HttpSettings& settings) {
   const auto host = address_host(address);
   HttpFailure failure{.error = {Errc::unavailable, {}, curl_easy_strerror(code)},
                       .persistence = Persistence::may_pass};
   auto& error = failure.error;
   switch (static_cast<int>(code)) {
     case CURLE_COULDNT_RESOLVE_HOST:
-      error.message = std::format("No address is known for {}; check network and DNS, set HTTPS_PROXY if "
-                                  "this machine needs a proxy, or use a mirror (HF_ENDPOINT, PIP_INDEX_URL).", host);
+      error.message = std::format(
+          "No address is known for {}; check network and DNS, set HTTPS_PROXY if "
+          "this machine needs a proxy, or use a mirror (HF_ENDPOINT, PIP_INDEX_URL).",
+          host);
       break;
     case CURLE_COULDNT_RESOLVE_PROXY:
-      error.message = "No address is known for the proxy; correct HTTPS_PROXY, or PIP_PROXY for packages.";
+      error.message =
+          "No address is known for the proxy; correct HTTPS_PROXY, or PIP_PROXY for packages.";
       failure.persistence = Persistence::for_good;
       break;
     case CURLE_COULDNT_CONNECT:
-      error.message = std::format("No connection to {}; check the network, set HTTPS_PROXY if this machine "
-                                  "needs a proxy (or NO_PROXY if it must not), or use a mirror.", host);
+      error.message = std::format(
+          "No connection to {}; check the network, set HTTPS_PROXY if this machine "
+          "needs a proxy (or NO_PROXY if it must not), or use a mirror.",
+          host);
       break;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
-      error.message = std::format("The certificate of {} is not trusted; set SSL_CERT_FILE (PIP_CERT for "
-                                  "packages) to your organisation's CA file.", host);
+      error.message = std::format(
+          "The certificate of {} is not trusted; set SSL_CERT_FILE (PIP_CERT for "
+          "packages) to your organisation's CA file.",
+          host);
       failure.persistence = Persistence::for_good;
       break;
     case CURLE_SSL_CONNECT_ERROR:
-      error.message = std::format("No TLS connection to {}; if a proxy or firewall intercepts it, ask for "
-                                  "an exception or set HTTPS_PROXY.", host);
+      error.message = std::format(
+          "No TLS connection to {}; if a proxy or firewall intercepts it, ask for "
+          "an exception or set HTTPS_PROXY.",
+          host);
       break;
     case CURLE_OPERATION_TIMEDOUT:
       error.code = Errc::deadline_exceeded;
-      error.message = std::format("{} did not answer within {} s; check the network or try again.", host,
-                                  settings.connect_timeout.count() / 1000);
+      error.message = std::format("{} did not answer within {} s; check the network or try again.",
+                                  host, settings.connect_timeout.count() / 1000);
       break;
     case CURLE_UNSUPPORTED_PROTOCOL:
-      error = {Errc::invalid_argument,
-               std::format("{} is not reached over HTTPS; use an https address or allow plain HTTP.", host)};
+      error = {
+          Errc::invalid_argument,
+          std::format("{} is not reached over HTTPS; use an https address or allow plain HTTP.",
+                      host)};
       failure.persistence = Persistence::for_good;
       break;
     case CURLE_URL_MALFORMAT:
@@ -233,7 +265,8 @@ HttpFailure transport_failure(CURLcode code, const std::string& address, const H
       error.message = "The client certificate cannot be used; correct PIP_CLIENT_CERT.";
       failure.persistence = Persistence::for_good;
       break;
-    default: error.message = std::format("The connection to {} broke off; try again.", host);
+    default:
+      error.message = std::format("The connection to {} broke off; try again.", host);
   }
   return failure;
 }
@@ -246,8 +279,10 @@ std::expected<HttpAnswer, HttpFailure> http_get(const std::string& address,
                                                 const HttpHandlers& handlers) {
   static const auto kStarted = curl_global_init(CURL_GLOBAL_DEFAULT);
   const std::unique_ptr<CURL, EasyFree> curl(kStarted == CURLE_OK ? curl_easy_init() : nullptr);
-  if (!curl) return std::unexpected(HttpFailure{.error = {Errc::internal, "libcurl cannot start."}});
-  Transfer transfer{.curl = curl.get(), .handlers = &handlers, .stall_timeout = settings.stall_timeout};
+  if (!curl)
+    return std::unexpected(HttpFailure{.error = {Errc::internal, "libcurl cannot start."}});
+  Transfer transfer{
+      .curl = curl.get(), .handlers = &handlers, .stall_timeout = settings.stall_timeout};
   configure(curl.get(), address, settings, transfer);
   std::unique_ptr<curl_slist, ListFree> list;
   for (const auto& header : headers) {
@@ -289,35 +324,40 @@ Result<void> wait_unless_cancelled(std::chrono::milliseconds delay,
     if (cancelled && cancelled()) {
       return fail(Errc::cancelled, "The pull was stopped; start it again to go on.");
     }
-    std::this_thread::sleep_for(std::min<steady_clock::duration>(std::chrono::milliseconds(50),
-                                                                 end - steady_clock::now()));
+    std::this_thread::sleep_for(
+        std::min<steady_clock::duration>(std::chrono::milliseconds(50), end - steady_clock::now()));
   }
   return {};
 }
 
-Result<SmallAnswer> http_get_small(const std::string& address, const std::vector<std::string>& headers,
+Result<SmallAnswer> http_get_small(const std::string& address,
+                                   const std::vector<std::string>& headers,
                                    const HttpSettings& settings, std::uint64_t limit_bytes,
                                    const std::function<bool()>& cancelled) {
   for (unsigned attempt = 1;; ++attempt) {
     SmallAnswer small;
     const auto collect = [&](std::string_view piece) -> Result<void> {
       if (small.body.size() + piece.size() > limit_bytes) {
-        return fail(Errc::data_corrupt, std::format("{} sent more than {}; check the address.",
-                                                    address_host(address), human_bytes(limit_bytes)));
+        return fail(Errc::data_corrupt,
+                    std::format("{} sent more than {}; check the address.", address_host(address),
+                                human_bytes(limit_bytes)));
       }
       small.body += piece;
       return {};
     };
-    auto answer = http_get(address, headers, settings, {.on_body = collect, .cancelled = cancelled});
+    auto answer =
+        http_get(address, headers, settings, {.on_body = collect, .cancelled = cancelled});
     if (answer) {
       small.answer = std::move(*answer);
       return small;
     }
     const auto& failure = answer.error();
-    if (failure.persistence == Persistence::for_good || attempt >= std::min(settings.attempts, 3U)) {
+    if (failure.persistence == Persistence::for_good ||
+        attempt >= std::min(settings.attempts, 3U)) {
       return std::unexpected(failure.error);
     }
-    HF_TRY_VOID(wait_unless_cancelled(retry_delay(settings, attempt - 1, failure.retry_after), cancelled));
+    HF_TRY_VOID(
+        wait_unless_cancelled(retry_delay(settings, attempt - 1, failure.retry_after), cancelled));
   }
 }
 

@@ -20,9 +20,9 @@ enum class CertificateCheck : unsigned char { on, off };
 
 /// How to reach servers; one for a whole pull.
 struct HttpSettings {
-  std::string ca_file = {};  ///< Empty: the system's.
-  std::string proxy = {};    ///< Empty: https_proxy, all_proxy and no_proxy of the environment.
-  std::string netrc_file = {};          ///< Empty: none is read.
+  std::string ca_file = {};     ///< Empty: the system's.
+  std::string proxy = {};       ///< Empty: https_proxy, all_proxy and no_proxy of the environment.
+  std::string netrc_file = {};  ///< Empty: none is read.
   std::string client_certificate = {};  ///< PEM with certificate and key; empty: none.
   PlainHttp plain_http = PlainHttp::refuse;
   CertificateCheck certificates = CertificateCheck::on;
@@ -34,12 +34,12 @@ struct HttpSettings {
 
 struct HttpAnswer {
   long status = 0;
-  std::string address = {};        ///< After redirects.
-  std::string etag = {};           ///< As sent, with quotes; weak ones included.
+  std::string address = {};  ///< After redirects.
+  std::string etag = {};     ///< As sent, with quotes; weak ones included.
   std::string last_modified = {};
   std::string content_range = {};
   std::string content_type = {};
-  std::string file_digest = {};    ///< SHA-256 that a model hub names for the file; may be empty.
+  std::string file_digest = {};  ///< SHA-256 that a model hub names for the file; may be empty.
   std::optional<std::uint64_t> length = {};  ///< Of this answer's body.
   std::chrono::seconds retry_after{0};
 };
@@ -79,7 +79,8 @@ struct SmallAnswer {
   HttpAnswer answer;
   std::string body;
 };
-Result<SmallAnswer> http_get_small(const std::string& address, const std::vector<std::string>& headers,
+Result<SmallAnswer> http_get_small(const std::string& address,
+                                   const std::vector<std::string>& headers,
                                    const HttpSettings& settings, std::uint64_t limit_bytes,
                                    const std::function<bool()>& cancelled);
 

@@ -1,12 +1,5 @@
 #include "registry/model_store.hpp"
 
-#include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/file.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
@@ -14,6 +7,13 @@
 #include <format>
 #include <set>
 #include <system_error>
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/digest.hpp"
 #include "base/log.hpp"
@@ -29,10 +29,13 @@ constexpr std::uint64_t kManifestBytesMax = 64 * 1024;
 constexpr std::string_view kManifestEnd = ".json";
 constexpr std::string_view kBlobStart = "sha256-";
 
-std::string manifests_folder(const std::string& folder) { return folder + "/manifests"; }
+std::string manifests_folder(const std::string& folder) {
+  return folder + "/manifests";
+}
 
 bool valid_digest(std::string_view digest) {
-  return digest.size() == 64 && digest.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  return digest.size() == 64 &&
+         digest.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 Result<ModelRecord> parse_manifest(std::string_view name, std::string_view text) {
@@ -47,8 +50,9 @@ Result<ModelRecord> parse_manifest(std::string_view name, std::string_view text)
                      .base = flat.text("base"),
                      .path = {}};
   if (record.name != name || !valid_digest(record.digest)) {
-    return fail(Errc::data_corrupt,
-                std::format("The entry of model {} is damaged; remove it and pull it again.", name));
+    return fail(
+        Errc::data_corrupt,
+        std::format("The entry of model {} is damaged; remove it and pull it again.", name));
   }
   return record;
 }
@@ -77,7 +81,8 @@ Result<std::set<std::string>> used_digests(const std::string& folder) {
     const auto text = HF_TRY(read_small_file(entry.path().string(), kManifestBytesMax));
     used.insert(HF_TRY(parse_manifest(name, text)).digest);
   }
-  if (error) return fail(Errc::unavailable, "Cannot list the models folder; check its rights.", folder);
+  if (error)
+    return fail(Errc::unavailable, "Cannot list the models folder; check its rights.", folder);
   return used;
 }
 
@@ -98,9 +103,8 @@ Result<void> bring_in(const std::string& from, const std::string& to) {
   ::unlink(to.c_str());
   if (::link(from.c_str(), to.c_str()) == 0) return {};
   const auto target = HF_TRY(open_file(to, O_WRONLY | O_CREAT | O_TRUNC, "write the model"));
-  auto copied = read_through(source, from, [&](std::string_view piece) {
-    return write_all(target, piece, to);
-  });
+  auto copied = read_through(source, from,
+                             [&](std::string_view piece) { return write_all(target, piece, to); });
   if (copied) copied = sync_file(target, to);
   if (!copied) ::unlink(to.c_str());
   return copied;
@@ -148,7 +152,9 @@ Result<ModelStore> ModelStore::open(const std::string& folder) {
     if (error || ::access(wanted.c_str(), W_OK | X_OK) != 0) {
       return fail(Errc::failed_precondition,
                   std::format("Cannot write in the models folder {}; give the right to or choose "
-                              "another folder.", absolute), wanted);
+                              "another folder.",
+                              absolute),
+                  wanted);
     }
   }
   return ModelStore(absolute);
@@ -171,7 +177,8 @@ Result<std::vector<ModelRecord>> ModelStore::list() const {
       log::failure("models folder", record.error());
     }
   }
-  if (error) return fail(Errc::unavailable, "Cannot list the models folder; check its rights.", folder_);
+  if (error)
+    return fail(Errc::unavailable, "Cannot list the models folder; check its rights.", folder_);
   std::ranges::sort(records, {}, &ModelRecord::name);
   return records;
 }
@@ -202,25 +209,30 @@ Result<ModelRecord> ModelStore::find(std::string_view name) const {
       static_cast<std::uint64_t>(status.st_size) != record.bytes) {
     return fail(Errc::data_corrupt,
                 std::format("The file of model {} is missing or has another size; remove the model "
-                            "and pull it again.", name), record.path);
+                            "and pull it again.",
+                            name),
+                record.path);
   }
   return record;
 }
 
 Result<void> ModelStore::check_addable(const ModelRecord& record) const {
   if (!valid_model_name(record.name)) {
-    return fail(Errc::invalid_argument,
-                std::format("'{}' cannot be a model's name; use up to 96 of a-z, 0-9, '.', '_', '-', "
-                            "starting with a letter or digit.", record.name));
+    return fail(
+        Errc::invalid_argument,
+        std::format("'{}' cannot be a model's name; use up to 96 of a-z, 0-9, '.', '_', '-', "
+                    "starting with a letter or digit.",
+                    record.name));
   }
   if (!valid_digest(record.digest)) {
     return fail(Errc::invalid_argument, "A model needs its SHA-256 as 64 lower-case hex digits.");
   }
   const auto known = find(record.name);
   if (known && known->digest != record.digest) {
-    return fail(Errc::already_exists,
-                std::format("There is another model named '{}'; remove it first or choose another name.",
-                            record.name));
+    return fail(
+        Errc::already_exists,
+        std::format("There is another model named '{}'; remove it first or choose another name.",
+                    record.name));
   }
   return {};
 }
@@ -236,7 +248,8 @@ Result<void> ModelStore::add(const ModelRecord& record) {
   const auto path = blob_path(record.digest);
   const auto blob = HF_TRY(open_file(path, O_RDONLY, "register the model"));
   if (HF_TRY(file_bytes(blob, path)) != record.bytes) {
-    return fail(Errc::invalid_argument, "The model's file has another size than its entry says.", path);
+    return fail(Errc::invalid_argument, "The model's file has another size than its entry says.",
+                path);
   }
   return write_manifest(record);
 }
@@ -262,7 +275,8 @@ Result<void> ModelStore::remove(std::string_view name) {
   if (const auto text = read_small_file(path, kManifestBytesMax)) {
     if (const auto record = parse_manifest(name, *text)) digest = record->digest;
   }
-  if (::unlink(path.c_str()) != 0) return std::unexpected(system_error("remove the model", path, errno));
+  if (::unlink(path.c_str()) != 0)
+    return std::unexpected(system_error("remove the model", path, errno));
   HF_TRY_VOID(sync_folder(manifests_folder(folder_)));
   const auto used = used_digests(folder_);
   if (digest.empty() || !used || used->contains(digest)) return {};
@@ -283,9 +297,11 @@ Result<ModelRecord> ModelStore::import_file(const std::string& path, std::string
   HF_TRY_VOID(bring_in(fs::canonical(path, error).string(), temporary));
   const auto file = HF_TRY(open_file(temporary, O_RDONLY, "read the model file"));
   Sha256 digest;
-  ModelRecord record{.name = name, .licence = licence.empty() ? header.licence : std::move(licence),
+  ModelRecord record{.name = name,
+                     .licence = licence.empty() ? header.licence : std::move(licence),
                      .source = "file:" + fs::absolute(path, error).string(),
-                     .added = std::time(nullptr), .kind = model_kind(header),
+                     .added = std::time(nullptr),
+                     .kind = model_kind(header),
                      .base = header.base_model};
   auto done = read_through(file, temporary, [&](std::string_view piece) -> Result<void> {
     digest.update(piece);
@@ -315,8 +331,9 @@ Result<std::uint64_t> ModelStore::collect_garbage() {
     if (::stat(entry.path().c_str(), &status) != 0) continue;
     const auto age_seconds = now - status.st_mtime;
     const bool blob = file.starts_with(kBlobStart) && file.find('.') == std::string::npos;
-    const bool unused = blob ? !used.contains(file.substr(kBlobStart.size())) && age_seconds > 3600
-                             : age_seconds > 14 * 86400 && !held_by_a_process(entry.path().string());
+    const bool unused = blob
+                            ? !used.contains(file.substr(kBlobStart.size())) && age_seconds > 3600
+                            : age_seconds > 14 * 86400 && !held_by_a_process(entry.path().string());
     if (unused) freed += remove_file(entry.path());
   }
   // The lock is held, so no writer of a manifest is between its file and the rename.

@@ -14,15 +14,15 @@
 namespace hf::registry {
 
 struct ModelRecord {
-  std::string name = {};        ///< "smollm2-135m-instruct"; [a-z0-9][a-z0-9._-]{0,95}
-  std::string digest = {};      ///< SHA-256 of the file, 64 hex digits.
+  std::string name = {};    ///< "smollm2-135m-instruct"; [a-z0-9][a-z0-9._-]{0,95}
+  std::string digest = {};  ///< SHA-256 of the file, 64 hex digits.
   std::uint64_t bytes = 0;
-  std::string licence = {};     ///< SPDX id or name.
-  std::string source = {};      ///< Where it came from, as given.
-  std::int64_t added = 0;  ///< Unix seconds.
-  std::string kind = {};        ///< "chat", "embedding", "rerank" or "adapter".
-  std::string base = {};        ///< For an adapter: its model's name.
-  std::string path = {};        ///< Filled on reading: absolute path of the file.
+  std::string licence = {};  ///< SPDX id or name.
+  std::string source = {};   ///< Where it came from, as given.
+  std::int64_t added = 0;    ///< Unix seconds.
+  std::string kind = {};     ///< "chat", "embedding", "rerank" or "adapter".
+  std::string base = {};     ///< For an adapter: its model's name.
+  std::string path = {};     ///< Filled on reading: absolute path of the file.
 };
 
 /// True for a name as ModelRecord has it.
@@ -38,7 +38,8 @@ class ModelStore {
   [[nodiscard]] Result<std::vector<ModelRecord>> list() const;
   /// Errors: not_found, with the names there are.
   [[nodiscard]] Result<ModelRecord> find(std::string_view name) const;
-  /// Registers a finished blob. Errors: already_exists under another digest; invalid_argument, name.
+  /// Registers a finished blob. Errors: already_exists under another digest; invalid_argument,
+  /// name.
   Result<void> add(const ModelRecord& record);
   /// Removes the name and, if no other name uses it, the file. Errors: not_found.
   Result<void> remove(std::string_view name);

@@ -1,13 +1,13 @@
 #include "registry/model_store.hpp"
 
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <thread>
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/digest.hpp"
 #include "registry/gguf_builder.hpp"
@@ -18,14 +18,18 @@ namespace fs = std::filesystem;
 
 class Folder {
  public:
-  Folder() : path_(fs::temp_directory_path() / ("hf-store-" + hex(random_bytes(6)))) { fs::create_directories(path_); }
+  Folder() : path_(fs::temp_directory_path() / ("hf-store-" + hex(random_bytes(6)))) {
+    fs::create_directories(path_);
+  }
   ~Folder() {
     std::error_code error;
     fs::remove_all(path_, error);
   }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
-  [[nodiscard]] std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+  [[nodiscard]] std::string operator/(const std::string& name) const {
+    return (path_ / name).string();
+  }
 
  private:
   fs::path path_;
@@ -36,8 +40,15 @@ void write(const std::string& path, const std::string& bytes) {
 }
 
 ModelRecord put(ModelStore& store, const std::string& name, const std::string& bytes) {
-  ModelRecord record{.name = name, .digest = sha256_hex(bytes), .bytes = bytes.size(), .licence = "MIT",
-                     .source = "test", .added = 5, .kind = "chat", .base = "", .path = ""};
+  ModelRecord record{.name = name,
+                     .digest = sha256_hex(bytes),
+                     .bytes = bytes.size(),
+                     .licence = "MIT",
+                     .source = "test",
+                     .added = 5,
+                     .kind = "chat",
+                     .base = "",
+                     .path = ""};
   write(store.blob_path(record.digest), bytes);
   EXPECT_TRUE(store.add(record));
   return record;
@@ -129,8 +140,9 @@ TEST(ModelStore, clears_away_what_crashes_left) {
   const auto kept = put(store, "kept", "x");
   const auto old = fs::file_time_type::clock::now() - std::chrono::hours(24 * 20);
   const auto fresh = store.blobs_folder() + "/url-2.partial";
-  for (const auto& path : {store.blobs_folder() + "/url-1.partial", fresh, store.blob_path(sha256_hex("z")),
-                           folder / "models/manifests/.a.json.7.tmp", store.blob_path(kept.digest)}) {
+  for (const auto& path :
+       {store.blobs_folder() + "/url-1.partial", fresh, store.blob_path(sha256_hex("z")),
+        folder / "models/manifests/.a.json.7.tmp", store.blob_path(kept.digest)}) {
     write(path, "x");
     if (path != fresh) fs::last_write_time(path, old);
   }
@@ -148,7 +160,8 @@ TEST(ModelStore, stays_usable_whenever_a_writer_dies) {
     if (child == 0) {
       for (int i = 0;; ++i) {
         const auto bytes = std::to_string(i);
-        const ModelRecord record{.name = "m" + std::to_string(i % 5), .digest = sha256_hex(bytes),
+        const ModelRecord record{.name = "m" + std::to_string(i % 5),
+                                 .digest = sha256_hex(bytes),
                                  .bytes = bytes.size()};
         const auto partial = store.blobs_folder() + "/p.partial";
         write(partial, bytes);
@@ -166,7 +179,8 @@ TEST(ModelStore, stays_usable_whenever_a_writer_dies) {
         continue;
       }
       std::ifstream file(found->path);
-      const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+      const std::string bytes((std::istreambuf_iterator<char>(file)),
+                              std::istreambuf_iterator<char>());
       ASSERT_EQ(sha256_hex(bytes), found->digest);
     }
     ASSERT_TRUE(store.collect_garbage());

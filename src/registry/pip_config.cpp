@@ -1,11 +1,11 @@
 #include "registry/pip_config.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <format>
 #include <map>
+
+#include <unistd.h>
 
 #include "registry/file_io.hpp"
 
@@ -131,9 +131,12 @@ Result<PipConfig> read_pip_config(const Environment& environment,
     }
     return std::string();
   };
-  PipConfig config{.find_links = words(get("find-links")), .trusted_hosts = words(get("trusted-host")),
-                   .ca_file = get("cert"), .client_certificate = get("client-cert"),
-                   .proxy = get("proxy"), .netrc_file = value_of(environment, "NETRC")};
+  PipConfig config{.find_links = words(get("find-links")),
+                   .trusted_hosts = words(get("trusted-host")),
+                   .ca_file = get("cert"),
+                   .client_certificate = get("client-cert"),
+                   .proxy = get("proxy"),
+                   .netrc_file = value_of(environment, "NETRC")};
   const auto no_index = get("no-index");
   if (no_index.empty() || no_index == "0" || no_index == "false" || no_index == "no") {
     const auto index = get("index-url");
@@ -153,22 +156,24 @@ Result<PipConfig> read_pip_config(const Environment& environment,
   return config;
 }
 
-HttpSettings settings_for(const PipConfig& config, const HttpSettings& base, const std::string& address) {
+HttpSettings settings_for(const PipConfig& config, const HttpSettings& base,
+                          const std::string& address) {
   auto settings = base;
   if (!config.ca_file.empty()) settings.ca_file = config.ca_file;
   if (!config.proxy.empty()) settings.proxy = config.proxy;
   settings.netrc_file = config.netrc_file;
   settings.client_certificate = config.client_certificate;
   if (config.timeout.count() > 0) {
-    settings.connect_timeout = std::min<std::chrono::milliseconds>(config.timeout, settings.connect_timeout);
+    settings.connect_timeout =
+        std::min<std::chrono::milliseconds>(config.timeout, settings.connect_timeout);
   }
   const auto host = address_host(address);
   const auto bare = host.substr(0, host.rfind(':'));
-  const bool trusted = std::ranges::any_of(config.trusted_hosts, [&](const auto& known) {
-    return known == host || known == bare;
-  });
+  const bool trusted = std::ranges::any_of(
+      config.trusted_hosts, [&](const auto& known) { return known == host || known == bare; });
   // As pip has it: plain HTTP is for trusted hosts and for this machine itself.
-  if (trusted || bare == "localhost" || bare.starts_with("127.")) settings.plain_http = PlainHttp::allow;
+  if (trusted || bare == "localhost" || bare.starts_with("127."))
+    settings.plain_http = PlainHttp::allow;
   if (trusted) settings.certificates = CertificateCheck::off;
   return settings;
 }

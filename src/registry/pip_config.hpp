@@ -39,6 +39,7 @@ Result<PipConfig> read_pip_config(const Environment& environment,
                                       "/etc/xdg/pip/pip.conf", "/etc/pip.conf"});
 
 /// `base` with what pip is told about certificates, proxy and this address's host.
-HttpSettings settings_for(const PipConfig& config, const HttpSettings& base, const std::string& address);
+HttpSettings settings_for(const PipConfig& config, const HttpSettings& base,
+                          const std::string& address);
 
 }  // namespace hf::registry

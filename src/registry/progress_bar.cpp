@@ -1,11 +1,11 @@
 #include "registry/progress_bar.hpp"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <format>
+
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "registry/file_io.hpp"
 
@@ -30,9 +30,12 @@ std::string clock_time(std::chrono::seconds left) {
 
 std::string_view verb(Progress::Phase phase) {
   switch (phase) {
-    case Progress::Phase::fetching: return "";
-    case Progress::Phase::checking: return "checking ";
-    case Progress::Phase::unpacking: return "unpacking ";
+    case Progress::Phase::fetching:
+      return "";
+    case Progress::Phase::checking:
+      return "checking ";
+    case Progress::Phase::unpacking:
+      return "unpacking ";
   }
   return "";
 }
@@ -43,7 +46,8 @@ std::string progress_line(const Progress& progress, unsigned columns) {
   const std::size_t width = std::max(columns, 20U);
   const auto done = std::min(progress.bytes_done, progress.bytes_total);
   const bool known = progress.bytes_total > 0;
-  const double share = known ? static_cast<double>(done) / static_cast<double>(progress.bytes_total) : 0;
+  const double share =
+      known ? static_cast<double>(done) / static_cast<double>(progress.bytes_total) : 0;
   auto tail = known ? std::format(" {:3}%", static_cast<int>(share * 100)) : std::string();
   const auto add = [&](const std::string& text) {
     if (tail.size() + text.size() + 10 <= width) tail += text;
@@ -56,7 +60,8 @@ std::string progress_line(const Progress& progress, unsigned columns) {
   if (progress.remaining.count() >= 0) add(" " + clock_time(progress.remaining) + " left");
   const auto room = width - tail.size();
   const std::size_t bar = known && room >= 44 ? std::min<std::size_t>(room - 32, 30) : 0;
-  auto line = shortened(std::string(verb(progress.phase)) + progress.what, room - bar - (bar > 0 ? 3 : 0));
+  auto line =
+      shortened(std::string(verb(progress.phase)) + progress.what, room - bar - (bar > 0 ? 3 : 0));
   if (bar > 0) {
     const auto full = static_cast<std::size_t>(share * static_cast<double>(bar));
     line += " [" + std::string(full, '#') + std::string(bar - full, '.') + "]";

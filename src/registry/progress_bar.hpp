@@ -1,5 +1,6 @@
 #pragma once
-// Shows the progress of a pull: one line that is redrawn in a terminal, now and then a line in a log.
+// Shows the progress of a pull: one line that is redrawn in a terminal, now and then a line in a
+// log.
 
 #include <chrono>
 #include <string>
@@ -16,7 +17,8 @@ std::string progress_line(const Progress& progress, unsigned columns);
 class ProgressBar {
  public:
   /// `descriptor`: usually 2. `log_every`: between lines when it is no terminal.
-  explicit ProgressBar(int descriptor, std::chrono::milliseconds log_every = std::chrono::seconds(5));
+  explicit ProgressBar(int descriptor,
+                       std::chrono::milliseconds log_every = std::chrono::seconds(5));
   void show(const Progress& progress);
   /// A line of its own, above the bar.
   void note(const std::string& line);

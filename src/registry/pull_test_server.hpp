@@ -1,6 +1,6 @@
 #pragma once
-// A small HTTP/1.1 server on 127.0.0.1 for tests, which misbehaves as told. One connection at a time
-// per thread; each answer closes its connection.
+// A small HTTP/1.1 server on 127.0.0.1 for tests, which misbehaves as told. One connection at a
+// time per thread; each answer closes its connection.
 
 #include <atomic>
 #include <chrono>

@@ -14,17 +14,19 @@ constexpr std::array<std::string_view, 6> kStarts = {"hf:",     "modelscope:", "
                                                      "http://", "file:",       "pip:"};
 
 std::unexpected<Error> bad(std::string_view text) {
-  return fail(Errc::invalid_argument,
-              std::format("'{}' is no source; write hf:owner/repo/file.gguf, modelscope:owner/repo/file.gguf, "
-                          "https://host/file.gguf, file:PATH or pip:package==version#member.",
-                          text.substr(0, 200)));
+  return fail(
+      Errc::invalid_argument,
+      std::format(
+          "'{}' is no source; write hf:owner/repo/file.gguf, modelscope:owner/repo/file.gguf, "
+          "https://host/file.gguf, file:PATH or pip:package==version#member.",
+          text.substr(0, 200)));
 }
 
 Result<Source> repository_source(Source source, std::string_view rest, std::string_view whole) {
   const auto first = rest.find('/');
   const auto second = first == std::string_view::npos ? first : rest.find('/', first + 1);
-  if (first == 0 || second == std::string_view::npos || second == first + 1 || second + 1 >= rest.size() ||
-      rest.contains("..")) {
+  if (first == 0 || second == std::string_view::npos || second == first + 1 ||
+      second + 1 >= rest.size() || rest.contains("..")) {
     return bad(whole);
   }
   source.repository = rest.substr(0, second);
@@ -39,12 +41,17 @@ bool made_of(std::string_view text, std::string_view further) {
   });
 }
 
-bool package_name(std::string_view text) { return made_of(text, "-_."); }
-bool version_number(std::string_view text) { return made_of(text, "-_.+!"); }
+bool package_name(std::string_view text) {
+  return made_of(text, "-_.");
+}
+bool version_number(std::string_view text) {
+  return made_of(text, "-_.+!");
+}
 
 // Where the next part starts: at a '+' followed by "name==". Members may hold '+' themselves.
 std::size_t part_end(std::string_view rest, std::size_t from) {
-  for (auto plus = rest.find('+', from); plus != std::string_view::npos; plus = rest.find('+', plus + 1)) {
+  for (auto plus = rest.find('+', from); plus != std::string_view::npos;
+       plus = rest.find('+', plus + 1)) {
     const auto next = rest.substr(plus + 1);
     const auto equals = next.find("==");
     if (equals != std::string_view::npos && package_name(next.substr(0, equals))) return plus;
@@ -56,12 +63,14 @@ Result<Source> wheel_source(Source source, std::string_view rest, std::string_vi
   while (true) {
     const auto equals = rest.find("==");
     const auto hash = rest.find('#');
-    if (equals == std::string_view::npos || hash == std::string_view::npos || hash < equals) return bad(whole);
+    if (equals == std::string_view::npos || hash == std::string_view::npos || hash < equals)
+      return bad(whole);
     const auto end = part_end(rest, hash);
     WheelMember part{.package = std::string(rest.substr(0, equals)),
                      .version = std::string(rest.substr(equals + 2, hash - equals - 2)),
                      .member = std::string(rest.substr(hash + 1, end - hash - 1))};
-    if (!package_name(part.package) || !version_number(part.version) || part.member.empty()) return bad(whole);
+    if (!package_name(part.package) || !version_number(part.version) || part.member.empty())
+      return bad(whole);
     source.parts.push_back(std::move(part));
     if (end == rest.size()) return source;
     rest.remove_prefix(end + 1);
@@ -106,11 +115,14 @@ Result<Source> parse_source(std::string_view text) {
 
 std::string source_file_name(const Source& source) {
   switch (source.kind) {
-    case Source::Kind::pip: return file_name(source.parts.front().member);
-    case Source::Kind::address: return decoded_path(file_name(shown_address(source.address)));
+    case Source::Kind::pip:
+      return file_name(source.parts.front().member);
+    case Source::Kind::address:
+      return decoded_path(file_name(shown_address(source.address)));
     case Source::Kind::hub:
     case Source::Kind::modelscope:
-    case Source::Kind::file: break;
+    case Source::Kind::file:
+      break;
   }
   return file_name(source.path);
 }

@@ -1,9 +1,9 @@
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "base/digest.hpp"
 #include "registry/catalogue.hpp"
@@ -31,8 +31,9 @@ TEST(Source, reads_every_form) {
 }
 
 TEST(Source, refuses_what_it_cannot_read) {
-  for (const auto* text : {"", "x", "hf:a", "hf:a/b", "hf:/b/c", "hf:a//c", "hf:a/b/../c", "pip:a", "pip:a==1",
-                           "pip:a==1#", "pip:a b==1#x", "pip:#==", "file:", "https://", "ftp://h/x"}) {
+  for (const auto* text :
+       {"", "x", "hf:a", "hf:a/b", "hf:/b/c", "hf:a//c", "hf:a/b/../c", "pip:a", "pip:a==1",
+        "pip:a==1#", "pip:a b==1#x", "pip:#==", "file:", "https://", "ftp://h/x"}) {
     const auto refused = parse_source(text);
     ASSERT_FALSE(refused) << text;
     EXPECT_EQ(refused.error().code, Errc::invalid_argument);
@@ -49,29 +50,36 @@ TEST(Catalogue, of_the_project_is_sound) {
   for (const auto& entry : catalogue->entries()) {
     EXPECT_TRUE(names.insert(entry.name).second);
     for (const auto& alias : entry.aliases) EXPECT_TRUE(names.insert(alias).second) << alias;
-    EXPECT_FALSE(entry.title_en.empty() || entry.title_zh.empty() || entry.licence.empty() || entry.kind.empty());
+    EXPECT_FALSE(entry.title_en.empty() || entry.title_zh.empty() || entry.licence.empty() ||
+                 entry.kind.empty());
     EXPECT_EQ(entry.bytes == 0, entry.sha256.empty()) << entry.name;
   }
 }
 
 TEST(Catalogue, lets_the_organisation_replace_and_add) {
-  const std::string base = R"({"models":[{"name":"a","default":true,"sources":["file:x"]},{"name":"b","sources":["file:x"]}]})";
-  const std::string own = R"({"models":[{"name":"b","sources":["file:mine"]},{"name":"c","default":true,"sources":["hf:a/b/c"]}]})";
+  const std::string base =
+      R"({"models":[{"name":"a","default":true,"sources":["file:x"]},)"
+      R"({"name":"b","sources":["file:x"]}]})";
+  const std::string own =
+      R"({"models":[{"name":"b","sources":["file:mine"]},)"
+      R"({"name":"c","default":true,"sources":["hf:a/b/c"]}]})";
   const auto merged = Catalogue::parse({base, own}).value();
   EXPECT_EQ(merged.entries().size(), 3u);
   EXPECT_EQ(merged.find("b")->sources.front(), "file:mine");
   EXPECT_EQ(merged.default_entry()->name, "c");
-  for (const auto* bad : {"", "[]", R"({"models":[1]})", R"({"models":[{"name":"A b"}]})", R"({"models":[{"name":"a"}]})",
-                          R"({"models":[{"name":"a","sources":["x"]}]})",
-                          R"({"models":[{"name":"a","sources":["file:x"],"sha256":"12"}]})",
-                          R"({"models":[{"name":"a","sources":["file:x"],"bytes":-1}]})"}) {
+  for (const auto* bad :
+       {"", "[]", R"({"models":[1]})", R"({"models":[{"name":"A b"}]})",
+        R"({"models":[{"name":"a"}]})", R"({"models":[{"name":"a","sources":["x"]}]})",
+        R"({"models":[{"name":"a","sources":["file:x"],"sha256":"12"}]})",
+        R"({"models":[{"name":"a","sources":["file:x"],"bytes":-1}]})"}) {
     EXPECT_EQ(Catalogue::parse({bad}).error().code, Errc::data_corrupt) << bad;
   }
 }
 
 class PipSettings : public testing::Test {
  protected:
-  PipSettings() : root_(std::filesystem::temp_directory_path() / ("hf-pip-" + hex(random_bytes(6)))) {
+  PipSettings()
+      : root_(std::filesystem::temp_directory_path() / ("hf-pip-" + hex(random_bytes(6)))) {
     std::filesystem::create_directories(root_ / ".config/pip");
     environment_["HOME"] = root_.string();
   }
@@ -79,12 +87,16 @@ class PipSettings : public testing::Test {
     std::error_code error;
     std::filesystem::remove_all(root_, error);
   }
-  void write(const std::string& name, const std::string& text) { std::ofstream(root_ / name) << text; }
+  void write(const std::string& name, const std::string& text) {
+    std::ofstream(root_ / name) << text;
+  }
   Result<PipConfig> read() {
-    return read_pip_config([this](std::string_view name) -> std::optional<std::string> {
-      const auto found = environment_.find(std::string(name));
-      return found == environment_.end() ? std::nullopt : std::optional(found->second);
-    }, {(root_ / "system.conf").string()});
+    return read_pip_config(
+        [this](std::string_view name) -> std::optional<std::string> {
+          const auto found = environment_.find(std::string(name));
+          return found == environment_.end() ? std::nullopt : std::optional(found->second);
+        },
+        {(root_ / "system.conf").string()});
   }
   std::filesystem::path root_;
   std::map<std::string, std::string> environment_;
@@ -92,10 +104,13 @@ class PipSettings : public testing::Test {
 
 TEST_F(PipSettings, layers_files_and_variables_as_pip_does) {
   write("system.conf", "[global]\nindex-url = https://system/simple/\ncert=/system.pem\n; note\n");
-  write(".config/pip/pip.conf", "[global]\nindex_url: https://user/simple\nextra-index-url =\n  https://x/1\n  https://x/2\n"
-                                "[install]\ntrusted-host = Mirror.example:8080\n");
+  write(
+      ".config/pip/pip.conf",
+      "[global]\nindex_url: https://user/simple\nextra-index-url =\n  https://x/1\n  https://x/2\n"
+      "[install]\ntrusted-host = Mirror.example:8080\n");
   auto config = read().value();
-  EXPECT_EQ(config.indexes, (std::vector<std::string>{"https://user/simple", "https://x/1", "https://x/2"}));
+  EXPECT_EQ(config.indexes,
+            (std::vector<std::string>{"https://user/simple", "https://x/1", "https://x/2"}));
   EXPECT_EQ(config.ca_file, "/system.pem");
   EXPECT_EQ(config.trusted_hosts, std::vector<std::string>{"mirror.example:8080"});
   environment_["PIP_INDEX_URL"] = "https://variable/simple";
@@ -138,21 +153,29 @@ TEST(PackageIndex, knows_wheels_by_name_and_version) {
 }
 
 TEST(PackageIndex, reads_odd_pages) {
-  const auto links = parse_index_page("<base href='/deep/er/'><a data-href='no' href = \"x.whl?a=1&amp;b=2\">t</a><a name=z>"
-                                      "<a href=y.whl#sha256=12><a href='", "text/html", "https://h/simple/p/").value();
+  const auto links =
+      parse_index_page(
+          "<base href='/deep/er/'><a data-href='no' href = \"x.whl?a=1&amp;b=2\">t</a><a name=z>"
+          "<a href=y.whl#sha256=12><a href='",
+          "text/html", "https://h/simple/p/")
+          .value();
   ASSERT_EQ(links.size(), 2u);
   EXPECT_EQ(links.at(0).address, "https://h/deep/er/x.whl?a=1&b=2");
   EXPECT_EQ(links.at(0).file, "x.whl");
   EXPECT_EQ(links.at(1).sha256, "") << "a digest of the wrong length is none";
   EXPECT_FALSE(parse_index_page("{]", "application/json", "https://h/"));
   EXPECT_FALSE(parse_index_page("{\"files\":{}}", "application/json", "https://h/"));
-  EXPECT_TRUE(parse_index_page("{\"files\":[1,{\"url\":2},{\"url\":\"a.whl\",\"size\":-1,\"hashes\":3}]}",
-                               "application/json", "https://h/"));
+  EXPECT_TRUE(
+      parse_index_page("{\"files\":[1,{\"url\":2},{\"url\":\"a.whl\",\"size\":-1,\"hashes\":3}]}",
+                       "application/json", "https://h/"));
 }
 
 TEST(ProgressLine, fits_every_width) {
-  Progress progress{.what = "a-model-with-quite-a-long-name.Q4_K_M.gguf (2 of 5)", .bytes_done = 49'000'000,
-                    .bytes_total = 98'000'000, .bytes_per_second = 12.3e6, .remaining = std::chrono::seconds(4)};
+  Progress progress{.what = "a-model-with-quite-a-long-name.Q4_K_M.gguf (2 of 5)",
+                    .bytes_done = 49'000'000,
+                    .bytes_total = 98'000'000,
+                    .bytes_per_second = 12.3e6,
+                    .remaining = std::chrono::seconds(4)};
   for (unsigned columns = 1; columns < 300; ++columns) {
     for (const std::uint64_t total : {0ULL, 98'000'000ULL}) {
       progress.bytes_total = total;

