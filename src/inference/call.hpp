@@ -34,10 +34,10 @@ struct Call {
   TimePoint arrived = {};
   TimePoint first_token = {};
   Deadline deadline = {};
-  bool submitted = false;    ///< The engine process of now has it.
-  bool on_adapter = false;   ///< Waits for its adapter, which the engine of now is loading.
+  bool submitted = false;     ///< The engine process of now has it.
+  bool on_adapter = false;    ///< Waits for its adapter, which the engine of now is loading.
   std::uint32_t crashes = 0;  ///< It was in flight in so many crashes in a row.
-  bool cleared = false;  ///< A suspect that has shown a token since the last restart.
+  bool cleared = false;       ///< A suspect that has shown a token since the last restart.
   TimePoint last_crash = {};
   std::atomic<bool> cancelled = false;
   std::atomic<bool> muted = false;

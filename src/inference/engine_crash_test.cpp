@@ -1,12 +1,12 @@
 // What callers see when engines die: a pause, or a clear error, never a wrong stream.
 
-#include <gtest/gtest.h>
-#include <signal.h>
-
 #include <random>
 #include <thread>
 
-#include "inference/pool_fixture.hpp"
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "fake_engine/pool_fixture.hpp"
 
 namespace hf::inference::test {
 namespace {
@@ -263,7 +263,8 @@ TEST(EngineCrash, cancels_and_kills_at_once_leave_no_request_behind) {
   std::vector<std::pair<std::shared_ptr<Recorder>, std::unique_ptr<Generation>>> running;
   for (int i = 0; i < 1000; ++i) {
     const auto recorder = std::make_shared<Recorder>();
-    running.emplace_back(recorder, pool->generate("m", ask(std::to_string(i), 300), recorder).value());
+    auto handle = pool->generate("m", ask(std::to_string(i), 300), recorder);
+    running.emplace_back(recorder, std::move(handle).value());
     if (random() % 25 == 0) signal_engines(SIGKILL);
     if (running.size() < 20) continue;
     const auto at = random() % running.size();

@@ -1,10 +1,10 @@
 #include "inference/engine_link.hpp"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <utility>
+
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace hf::inference {
 namespace {
@@ -19,7 +19,9 @@ EngineLink::EngineLink(int socket) : socket_(socket), chunk_(kReadBytes, '\0') {
   ::setsockopt(socket_, SOL_SOCKET, SO_SNDBUF, &kSocketBufferBytes, sizeof kSocketBufferBytes);
 }
 
-EngineLink::~EngineLink() { ::close(socket_); }
+EngineLink::~EngineLink() {
+  ::close(socket_);
+}
 
 void EngineLink::send(const wire::ToEngine& message) {
   std::string frame;
@@ -73,6 +75,8 @@ Result<wire::ToServer> EngineLink::receive() {
   }
 }
 
-void EngineLink::shut_down() const { ::shutdown(socket_, SHUT_RDWR); }
+void EngineLink::shut_down() const {
+  ::shutdown(socket_, SHUT_RDWR);
+}
 
 }  // namespace hf::inference

@@ -1,9 +1,9 @@
 #include "inference/engine_link.hpp"
 
+#include <thread>
+
 #include <gtest/gtest.h>
 #include <poll.h>
-
-#include <thread>
 
 #include "wire/channel.hpp"
 
@@ -40,7 +40,9 @@ TEST(EngineLink, never_blocks_and_keeps_the_order) {
 TEST(EngineLink, forgets_what_a_lost_peer_will_not_read) {
   const auto pair = wire::make_socket_pair().value();
   EngineLink link(pair.parent);
-  { const wire::Channel engine(pair.child); }
+  {
+    const wire::Channel engine(pair.child);
+  }
   link.send(wire::Ping{1});
   EXPECT_FALSE(link.has_waiting());
   EXPECT_EQ(link.receive().error().code, Errc::unavailable);

@@ -1,7 +1,5 @@
 #include "inference/engine_pool.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <format>
@@ -10,9 +8,12 @@
 #include <system_error>
 #include <utility>
 
+#include <unistd.h>
+
 #include "base/log.hpp"
 #include "inference/call.hpp"
 #include "inference/engine_process.hpp"
+#include "inference/load_estimate.hpp"
 #include "inference/model_slot.hpp"
 #include "inference/wakeup.hpp"
 
@@ -25,7 +26,9 @@ using registry::ModelRecord;
 constexpr std::string_view kAdapterKind = "adapter";
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20U;
 
-TimePoint now_steady() { return std::chrono::steady_clock::now(); }
+TimePoint now_steady() {
+  return std::chrono::steady_clock::now();
+}
 
 /// 0 if the system does not tell.
 std::uint64_t available_bytes() {
@@ -37,11 +40,6 @@ std::uint64_t available_bytes() {
     if (key == "MemAvailable:") return kib << 10U;
   }
   return 0;
-}
-
-std::uint64_t estimated_bytes(const EnginePoolOptions& options, const ModelRecord& record) {
-  if (options.estimate) return std::max<std::uint64_t>(1, options.estimate(record));
-  return record.bytes + record.bytes / 5 + 256 * kMiB;
 }
 
 std::string program_beside_this() {
@@ -117,7 +115,8 @@ Result<std::unique_ptr<Inference>> EnginePool::open(EnginePoolOptions options,
   try {
     pool->supervisor_ = std::thread([raw = pool.get()] { raw->supervise(); });
   } catch (const std::system_error& error) {
-    return fail(Errc::internal, "No thread could be started; raise the process limit.", error.what());
+    return fail(Errc::internal, "No thread could be started; raise the process limit.",
+                error.what());
   }
   return pool;
 }
@@ -274,7 +273,8 @@ void EnginePool::embed(std::string_view model, wire::Embed request, Reply<wire::
 void EnginePool::rerank(std::string_view model, wire::Rerank request, Reply<wire::Scores> reply) {
   ask(model, std::move(request), std::move(reply));
 }
-void EnginePool::tokenize(std::string_view model, wire::Tokenize request, Reply<wire::Tokens> reply) {
+void EnginePool::tokenize(std::string_view model, wire::Tokenize request,
+                          Reply<wire::Tokens> reply) {
   ask(model, std::move(request), std::move(reply));
 }
 void EnginePool::detokenize(std::string_view model, wire::Detokenize request,
@@ -322,8 +322,8 @@ void EnginePool::load_wanted(const std::vector<std::shared_ptr<ModelSlot>>& all)
   }
 }
 
-EnginePool::Room EnginePool::room_beside(
-    const ModelSlot& slot, const std::vector<std::shared_ptr<ModelSlot>>& all) const {
+EnginePool::Room EnginePool::room_beside(const ModelSlot& slot,
+                                         const std::vector<std::shared_ptr<ModelSlot>>& all) const {
   Room room;
   for (const auto& other : all) {
     if (other.get() == &slot || !other->holds_memory()) continue;
@@ -371,7 +371,7 @@ void EnginePool::admit(ModelSlot& slot, const std::vector<std::shared_ptr<ModelS
   if (!records) return slot.refuse(records.error());
   const auto record = std::ranges::find(*records, slot.name(), &ModelRecord::name);
   if (record == records->end()) return slot.refuse(unknown_model(slot.name(), *records));
-  const auto need_bytes = estimated_bytes(*options_, *record);
+  const auto need_bytes = load_estimate_bytes(*options_, *record);
   const auto room = room_beside(slot, all);
   const auto fit = slot.holds_memory() ? Fit::now : make_room(slot, need_bytes, room);
   if (fit == Fit::soon) return;
@@ -390,6 +390,10 @@ void EnginePool::admit(ModelSlot& slot, const std::vector<std::shared_ptr<ModelS
 EngineCommand EnginePool::command_for(const registry::ModelRecord& record) const {
   EngineCommand command{.program = options_->engine_program,
                         .arguments = {"--model", record.path, "--name", record.name}};
+  if (options_->cells > 0) {
+    command.arguments.append_range(
+        std::vector{std::string("--cells"), std::to_string(options_->cells)});
+  }
   command.arguments.append_range(options_->engine_arguments);
   const auto own = options_->model_arguments.find(record.name);
   if (own != options_->model_arguments.end()) command.arguments.append_range(own->second);

@@ -43,8 +43,9 @@ class EnginePool final : public Inference {
   [[nodiscard]] std::vector<ModelStatus> models() const override;
   [[nodiscard]] Result<ModelStatus> model(std::string_view name) const override;
   void when_ready(std::string_view name, Reply<ModelStatus> reply) override;
-  Result<std::unique_ptr<Generation>> generate(std::string_view model, wire::Generate request,
-                                               std::shared_ptr<GenerationListener> listener) override;
+  Result<std::unique_ptr<Generation>> generate(
+      std::string_view model, wire::Generate request,
+      std::shared_ptr<GenerationListener> listener) override;
   void embed(std::string_view model, wire::Embed request, Reply<wire::Embeddings> reply) override;
   void rerank(std::string_view model, wire::Rerank request, Reply<wire::Scores> reply) override;
   void tokenize(std::string_view model, wire::Tokenize request, Reply<wire::Tokens> reply) override;

@@ -1,11 +1,11 @@
 #include "inference/engine_pool.hpp"
 
-#include <gtest/gtest.h>
-
 #include <random>
 #include <thread>
 
-#include "inference/pool_fixture.hpp"
+#include <gtest/gtest.h>
+
+#include "fake_engine/pool_fixture.hpp"
 
 namespace hf::inference::test {
 namespace {
@@ -171,7 +171,8 @@ TEST(EnginePool, refuses_requests_over_its_bound) {
   Pool pool(options);
   std::vector<std::unique_ptr<Generation>> running;
   for (int i = 0; i < 3; ++i) {
-    running.push_back(pool->generate("m", ask("!slow", 1000), std::make_shared<Recorder>()).value());
+    running.push_back(
+        pool->generate("m", ask("!slow", 1000), std::make_shared<Recorder>()).value());
   }
   const auto refused = pool->generate("m", ask("x"), std::make_shared<Recorder>());
   ASSERT_FALSE(refused);
@@ -354,8 +355,8 @@ TEST(EnginePool, writes_its_series) {
         "gen_ai_server_time_to_first_token_seconds_count{gen_ai_operation_name=\"text_completion\","
         "gen_ai_request_model=\"m\"} 1",
         "gen_ai_server_time_per_output_token_seconds_count",
-        "gen_ai_server_request_duration_seconds_count", "vllm:num_requests_running{model_name=\"m\"}",
-        "vllm:time_to_first_token_seconds_count"}) {
+        "gen_ai_server_request_duration_seconds_count",
+        "vllm:num_requests_running{model_name=\"m\"}", "vllm:time_to_first_token_seconds_count"}) {
     EXPECT_TRUE(text.contains(name)) << name << "\n" << text;
   }
 }

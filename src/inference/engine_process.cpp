@@ -1,18 +1,18 @@
 #include "inference/engine_process.hpp"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <format>
 #include <string_view>
 #include <utility>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/log.hpp"
 
@@ -36,7 +36,9 @@ struct OwnedFd {
 };
 
 /// Above the numbers that the child overwrites.
-OwnedFd high_copy(int fd) { return OwnedFd(::fcntl(fd, F_DUPFD_CLOEXEC, 16)); }
+OwnedFd high_copy(int fd) {
+  return OwnedFd(::fcntl(fd, F_DUPFD_CLOEXEC, 16));
+}
 
 /// Between fork and exec: only calls that are safe in a copy of a threaded process.
 [[noreturn]] void become_engine(char* const* arguments, pid_t parent, int socket, int output,
@@ -62,7 +64,8 @@ OwnedFd high_copy(int fd) { return OwnedFd(::fcntl(fd, F_DUPFD_CLOEXEC, 16)); }
 }
 
 std::unexpected<Error> out_of_resources(const char* what) {
-  return fail(Errc::internal, "No engine process could be started; raise the process and file limits.",
+  return fail(Errc::internal,
+              "No engine process could be started; raise the process and file limits.",
               std::format("{}: {}", what, std::strerror(errno)));
 }
 

@@ -1,12 +1,12 @@
 #pragma once
 // One engine child process: started, watched by descriptor, killed, reaped. Used by ModelSlot.
 
-#include <sys/types.h>
-
 #include <deque>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <sys/types.h>
 
 #include "base/result.hpp"
 
@@ -31,7 +31,8 @@ class EngineProcess {
 
   [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] int pid_fd() const { return pid_fd_; }  ///< Readable once it has ended.
-  [[nodiscard]] int output_fd() const { return output_fd_; }  ///< Its standard error; -1 at its end.
+  /// Its standard error; -1 at its end.
+  [[nodiscard]] int output_fd() const { return output_fd_; }
   void read_output();
   void kill() const;
   /// True once it has ended; does not wait.

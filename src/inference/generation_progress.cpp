@@ -68,9 +68,8 @@ wire::Generate GenerationProgress::request(Duration spent) const {
 }
 
 bool GenerationProgress::complete() const {
-  return std::ranges::all_of(choices_, [](const Choice& choice) {
-    return choice.completion_tokens.has_value();
-  });
+  return std::ranges::all_of(
+      choices_, [](const Choice& choice) { return choice.completion_tokens.has_value(); });
 }
 
 std::vector<wire::ChoiceDone> GenerationProgress::finish_rest(wire::FinishReason reason) {

@@ -27,8 +27,10 @@ TEST(GenerationProgress, sends_the_first_request_as_it_came) {
 
 TEST(GenerationProgress, resumes_after_what_was_delivered) {
   auto progress = two_choices();
-  EXPECT_TRUE(progress.started({.id = 9, .prompt_tokens = 2, .cached_tokens = 1, .tokens = {5, 6}}));
-  EXPECT_TRUE(progress.delta({.id = 9, .choice = 0, .tokens = {1, 2}, .text = "ab", .logprobs = {}}));
+  EXPECT_TRUE(
+      progress.started({.id = 9, .prompt_tokens = 2, .cached_tokens = 1, .tokens = {5, 6}}));
+  EXPECT_TRUE(
+      progress.delta({.id = 9, .choice = 0, .tokens = {1, 2}, .text = "ab", .logprobs = {}}));
   EXPECT_TRUE(progress.delta({.id = 9, .choice = 1, .tokens = {3}, .text = "", .logprobs = {}}));
   EXPECT_TRUE(progress.choice_done({.id = 9, .choice = 1, .completion_tokens = 2}));
   const auto request = progress.request(400ms);

@@ -69,14 +69,18 @@ class Inference {
 
   /// `request.id` and `request.adapter` are set inside. Errors come at once: not_found,
   /// unavailable, resource_exhausted (queue full); later ones through the listener.
-  virtual Result<std::unique_ptr<Generation>> generate(std::string_view model, wire::Generate request,
-                                                       std::shared_ptr<GenerationListener> listener) = 0;
-  virtual void embed(std::string_view model, wire::Embed request, Reply<wire::Embeddings> reply) = 0;
+  virtual Result<std::unique_ptr<Generation>> generate(
+      std::string_view model, wire::Generate request,
+      std::shared_ptr<GenerationListener> listener) = 0;
+  virtual void embed(std::string_view model, wire::Embed request,
+                     Reply<wire::Embeddings> reply) = 0;
   virtual void rerank(std::string_view model, wire::Rerank request, Reply<wire::Scores> reply) = 0;
-  virtual void tokenize(std::string_view model, wire::Tokenize request, Reply<wire::Tokens> reply) = 0;
+  virtual void tokenize(std::string_view model, wire::Tokenize request,
+                        Reply<wire::Tokens> reply) = 0;
   virtual void detokenize(std::string_view model, wire::Detokenize request,
                           Reply<wire::Tokens> reply) = 0;
-  virtual void load_adapter(std::string_view model, wire::LoadAdapter request, Reply<wire::Ack> reply) = 0;
+  virtual void load_adapter(std::string_view model, wire::LoadAdapter request,
+                            Reply<wire::Ack> reply) = 0;
   virtual void unload_adapter(std::string_view model, wire::UnloadAdapter request,
                               Reply<wire::Ack> reply) = 0;
   /// Unloads an idle model; running requests end first.

@@ -21,23 +21,32 @@ const std::vector<double>& token_buckets_seconds() {
   return kBuckets;
 }
 
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 std::string_view text_of(Outcome outcome) {
   switch (outcome) {
-    case Outcome::ok: return "ok";
-    case Outcome::error: return "error";
-    case Outcome::cancelled: return "cancelled";
+    case Outcome::ok:
+      return "ok";
+    case Outcome::error:
+      return "error";
+    case Outcome::cancelled:
+      return "cancelled";
   }
   return "error";
 }
 
 std::string_view text_of(ModelState state) {
   switch (state) {
-    case ModelState::unloaded: return "unloaded";
-    case ModelState::loading: return "loading";
-    case ModelState::ready: return "ready";
-    case ModelState::failed: return "failed";
+    case ModelState::unloaded:
+      return "unloaded";
+    case ModelState::loading:
+      return "loading";
+    case ModelState::ready:
+      return "ready";
+    case ModelState::failed:
+      return "failed";
   }
   return "failed";
 }
@@ -74,7 +83,8 @@ struct ModelMetrics::Series {
   Labels vllm_labels;
   MetricNames names;
 
-  [[nodiscard]] Shown gauge(std::string_view name, std::string_view vllm, std::string_view help) const {
+  [[nodiscard]] Shown gauge(std::string_view name, std::string_view vllm,
+                            std::string_view help) const {
     Shown shown{.own = &metrics.gauge(name, help, labels)};
     if (names == MetricNames::own_and_vllm && !vllm.empty()) {
       shown.vllm = &metrics.gauge(vllm, help, vllm_labels);
@@ -122,10 +132,11 @@ struct ModelMetrics::Series {
       counter("holdfast_engine_drafted_tokens_total", "", "Tokens proposed by speculation.");
   Followed accepted =
       counter("holdfast_engine_accepted_tokens_total", "", "Proposed tokens that were right.");
-  Counter* queries = names == MetricNames::own_and_vllm
-                         ? &metrics.counter("vllm:prefix_cache_queries",
-                                            "Prompt tokens looked up in the prefix cache.", vllm_labels)
-                         : nullptr;
+  Counter* queries =
+      names == MetricNames::own_and_vllm
+          ? &metrics.counter("vllm:prefix_cache_queries",
+                             "Prompt tokens looked up in the prefix cache.", vllm_labels)
+          : nullptr;
 };
 
 ModelMetrics::ModelMetrics(Metrics& metrics, const std::string& model, MetricNames names)
@@ -138,9 +149,13 @@ ModelMetrics::ModelMetrics(Metrics& metrics, const std::string& model, MetricNam
 
 ModelMetrics::~ModelMetrics() = default;
 
-void ModelMetrics::restarted() { series_->restarts.add(); }
+void ModelMetrics::restarted() {
+  series_->restarts.add();
+}
 
-void ModelMetrics::loaded(double load_seconds) { series_->load_seconds.set(load_seconds); }
+void ModelMetrics::loaded(double load_seconds) {
+  series_->load_seconds.set(load_seconds);
+}
 
 void ModelMetrics::state(ModelState state) {
   for (const auto one : kStates) {
@@ -161,9 +176,8 @@ void ModelMetrics::stats(const wire::Stats& stats) {
   s.running.set(stats.running);
   s.waiting.set(stats.waiting);
   s.swapped.set(stats.swapped);
-  s.kv_usage.set(stats.cells_total == 0
-                     ? 0.0
-                     : static_cast<double>(stats.cells_used) / stats.cells_total);
+  s.kv_usage.set(
+      stats.cells_total == 0 ? 0.0 : static_cast<double>(stats.cells_used) / stats.cells_total);
   s.resident.set(static_cast<double>(stats.resident_bytes));
   s.step.set(stats.step_ms_recent / 1000);
   s.contention.set(stats.contention);
@@ -181,7 +195,8 @@ void ModelMetrics::stats(const wire::Stats& stats) {
   last_ = stats;
 }
 
-void ModelMetrics::answered(std::string_view operation, Outcome outcome, const RequestTimes& times) {
+void ModelMetrics::answered(std::string_view operation, Outcome outcome,
+                            const RequestTimes& times) {
   metrics_
       .counter("holdfast_upstream_requests_total", "Requests sent to engines, by how they ended.",
                {{"deployment", model_}, {"outcome", std::string(text_of(outcome))}})

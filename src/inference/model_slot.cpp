@@ -10,7 +10,9 @@
 namespace hf::inference {
 namespace {
 
-TimePoint now_steady() { return std::chrono::steady_clock::now(); }
+TimePoint now_steady() {
+  return std::chrono::steady_clock::now();
+}
 
 }  // namespace
 
@@ -114,8 +116,12 @@ ModelStatus ModelSlot::status_locked() const {
   switch (phase_) {
     case Phase::idle:
     case Phase::stopping:
-    case Phase::closed: status.state = ModelState::unloaded; break;
-    case Phase::dying: status.state = intended_ ? ModelState::unloaded : ModelState::loading; break;
+    case Phase::closed:
+      status.state = ModelState::unloaded;
+      break;
+    case Phase::dying:
+      status.state = intended_ ? ModelState::unloaded : ModelState::loading;
+      break;
     case Phase::starting:
     case Phase::backoff:
       status.state = ModelState::loading;
@@ -228,10 +234,8 @@ bool ModelSlot::adapter_loaded(Call& call) {
   if (adapter.state == AdapterState::absent) {
     adapter.state = AdapterState::loading;
     adapter.load_id = ++last_own_id_;
-    link_->send(wire::LoadAdapter{.id = adapter.load_id,
-                                  .name = call.adapter,
-                                  .path = adapter.path,
-                                  .scale = adapter.scale});
+    link_->send(wire::LoadAdapter{
+        .id = adapter.load_id, .name = call.adapter, .path = adapter.path, .scale = adapter.scale});
   }
   return false;
 }
@@ -255,7 +259,8 @@ void ModelSlot::send_held_calls() {
   if (link_->has_waiting()) wakeup_->ring();
 }
 
-std::shared_ptr<Call> ModelSlot::take(wire::RequestId id, Outcome outcome, const wire::Done& usage) {
+std::shared_ptr<Call> ModelSlot::take(wire::RequestId id, Outcome outcome,
+                                      const wire::Done& usage) {
   const auto found = calls_.find(id);
   if (found == calls_.end()) return nullptr;
   auto call = std::move(found->second);
@@ -289,7 +294,8 @@ void ModelSlot::fail_all(const Error& error, Deliveries& out) {
     out.emplace_back([call, error] { tell_failed(*call, error); });
   }
   for (auto& waiter : waiters_) {
-    out.emplace_back([reply = std::move(waiter), error]() mutable { reply(std::unexpected(error)); });
+    out.emplace_back(
+        [reply = std::move(waiter), error]() mutable { reply(std::unexpected(error)); });
   }
   waiters_.clear();
 }

@@ -1,9 +1,7 @@
 #pragma once
 // One model: its engine process, its requests in flight and what happens to both over time. Used by
-// EnginePool. States: idle -> starting -> serving -> (stopping) -> dying -> idle, backoff or failed.
-// A restart resubmits every request, so listeners see a pause and nothing else.
-
-#include <poll.h>
+// EnginePool. States: idle -> starting -> serving -> (stopping) -> dying -> idle, backoff or
+// failed. A restart resubmits every request, so listeners see a pause and nothing else.
 
 #include <deque>
 #include <map>
@@ -12,6 +10,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <poll.h>
 
 #include "base/mutex.hpp"
 #include "inference/call.hpp"
@@ -66,7 +66,14 @@ class ModelSlot {
 
  private:
   enum class Phase : std::uint8_t {
-    idle, starting, serving, stopping, dying, backoff, failed, closed
+    idle,
+    starting,
+    serving,
+    stopping,
+    dying,
+    backoff,
+    failed,
+    closed
   };
   enum class AdapterState : std::uint8_t { absent, loading, loaded };
   struct Adapter {

@@ -11,7 +11,9 @@
 namespace hf::inference {
 namespace {
 
-TimePoint now_steady() { return std::chrono::steady_clock::now(); }
+TimePoint now_steady() {
+  return std::chrono::steady_clock::now();
+}
 
 }  // namespace
 

@@ -1,13 +1,13 @@
 // ModelSlot's supervisor side: engines are started, watched, stopped and buried here, and crashes
 // are judged: the model's fault, or that of one request.
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <format>
 #include <ranges>
 #include <system_error>
 #include <utility>
+
+#include <unistd.h>
 
 #include "base/log.hpp"
 #include "inference/model_slot.hpp"
@@ -325,8 +325,8 @@ void ModelSlot::crashed(TimePoint now, const std::vector<wire::RequestId>& accus
 }
 
 void ModelSlot::mark_failed(std::string reason, TimePoint now, Deliveries& out) {
-  reason_ = std::format("The model \"{}\" is out of service: {}. It is tried again after {}.", name_,
-                        reason, text_of(options_->retry_failed_after));
+  reason_ = std::format("The model \"{}\" is out of service: {}. It is tried again after {}.",
+                        name_, reason, text_of(options_->retry_failed_after));
   log::error("{}", reason_);
   retry_at_ = now + options_->retry_failed_after;
   load_wanted_ = keep_ == Keep::always;
@@ -352,7 +352,8 @@ void ModelSlot::begin_close(TimePoint now) {
       out.emplace_back([call, error] { tell_failed(*call, error); });
     }
     for (auto& waiter : waiters_) {
-      out.emplace_back([reply = std::move(waiter), error]() mutable { reply(std::unexpected(error)); });
+      out.emplace_back(
+          [reply = std::move(waiter), error]() mutable { reply(std::unexpected(error)); });
     }
     waiters_.clear();
     if (!process_) {

@@ -1,10 +1,10 @@
 #pragma once
 // Wakes the supervisor out of poll(). Any thread may ring; it outlives the pool in handles.
 
+#include <cstdint>
+
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include <cstdint>
 
 namespace hf::inference {
 

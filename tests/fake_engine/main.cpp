@@ -5,9 +5,6 @@
 // Arguments: --load-ms N, --load-stall, --load-fail TEXT, --load-exit N, --load-abort-while FILE,
 // --kill-after N (tokens), --delay-us N (per step), --abort-always, --resident BYTES.
 
-#include <signal.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -19,6 +16,9 @@
 #include <set>
 #include <thread>
 #include <utility>
+
+#include <signal.h>
+#include <unistd.h>
 
 #include "base/mutex.hpp"
 #include "script.hpp"
@@ -63,8 +63,8 @@ class FakeEngine {
 
  private:
   void load() {
-    const auto until = std::chrono::steady_clock::now() +
-                       std::chrono::milliseconds(script_.number("load-ms", 0));
+    const auto until =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(script_.number("load-ms", 0));
     send(wire::LoadProgress{.fraction = 0, .stage = "weights"});
     while (script_.has("load-stall")) std::this_thread::sleep_for(1s);
     while (std::chrono::steady_clock::now() < until) {
@@ -123,7 +123,8 @@ class FakeEngine {
     for (;;) {
       for (auto& message : take_inbox()) {
         if (const auto* shutdown = std::get_if<wire::Shutdown>(&message)) {
-          stop_at = std::chrono::steady_clock::now() + std::chrono::milliseconds(shutdown->drain_ms);
+          stop_at =
+              std::chrono::steady_clock::now() + std::chrono::milliseconds(shutdown->drain_ms);
         } else {
           std::visit([this](auto& event) { handle(event); }, message);
         }
@@ -158,8 +159,8 @@ class FakeEngine {
   void handle(wire::Generate& request) {
     Running running{.request = std::move(request), .prompt = {}, .choices = {}};
     const auto& prompt = running.request.prompt;
-    running.prompt = prompt.kind == wire::PromptKind::tokens ? prompt.tokens
-                                                             : hf::fake::tokens_of(prompt.text);
+    running.prompt =
+        prompt.kind == wire::PromptKind::tokens ? prompt.tokens : hf::fake::tokens_of(prompt.text);
     misbehave(running);
     const auto& adapter = running.request.adapter;
     if (!adapter.empty() && !adapters_.contains(adapter)) {
@@ -186,7 +187,8 @@ class FakeEngine {
     if (running.asks("!kill")) ::raise(SIGKILL);
     if (running.asks("!exit")) std::_Exit(3);
     if (running.asks("!badframe")) {
-      [[maybe_unused]] const auto sent = channel_.send_bytes(std::string("\x02\x00\x00\x00\xEEx", 6));
+      [[maybe_unused]] const auto sent =
+          channel_.send_bytes(std::string("\x02\x00\x00\x00\xEEx", 6));
     }
     if (running.asks("!hang")) ::raise(SIGSTOP);
     if (running.asks("!deaf")) {
@@ -200,14 +202,16 @@ class FakeEngine {
     const auto& request = running.request;
     running.choices.resize(request.choices);
     if (request.resume.empty()) return true;
-    if (request.resume.size() != request.choices || request.resume_prompt != running.prompt) return false;
+    if (request.resume.size() != request.choices || request.resume_prompt != running.prompt)
+      return false;
     for (std::uint32_t c = 0; c < request.choices; ++c) {
       auto& choice = running.choices[c];
       choice.tokens = request.resume[c];
       choice.finished = request.resume_finished[c] != 0;
       choice.text_sent = request.resume_text_bytes[c];
       for (std::uint32_t i = 0; i < choice.tokens.size(); ++i) {
-        if (choice.tokens[i] != hf::fake::token_at(running.prompt, request.adapter, c, i)) return false;
+        if (choice.tokens[i] != hf::fake::token_at(running.prompt, request.adapter, c, i))
+          return false;
       }
     }
     return true;
@@ -238,7 +242,8 @@ class FakeEngine {
     }
     ++running.made;
     if (!std::ranges::all_of(running.choices, &Choice::finished)) return false;
-    wire::Done done{.id = request.id, .prompt_tokens = static_cast<std::uint32_t>(running.prompt.size())};
+    wire::Done done{.id = request.id,
+                    .prompt_tokens = static_cast<std::uint32_t>(running.prompt.size())};
     done.cached_tokens = request.resume.empty() ? hf::fake::kFirstCachedTokens : 999;
     for (const auto& choice : running.choices) {
       done.completion_tokens += static_cast<std::uint32_t>(choice.tokens.size());
@@ -296,7 +301,8 @@ class FakeEngine {
   }
   void handle(wire::Rerank& request) {
     wire::Scores answer{.id = request.id};
-    for (const auto& text : request.documents) answer.values.push_back(static_cast<float>(text.size()));
+    for (const auto& text : request.documents)
+      answer.values.push_back(static_cast<float>(text.size()));
     send(answer);
   }
   void handle(wire::Tokenize& request) {

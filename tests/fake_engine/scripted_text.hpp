@@ -31,10 +31,14 @@ inline wire::Token token_at(std::span<const wire::Token> prompt, std::string_vie
   return static_cast<wire::Token>((hash >> 20U) % 50000U);
 }
 
-inline std::string piece_of(wire::Token token) { return std::format("w{} ", token); }
+inline std::string piece_of(wire::Token token) {
+  return std::format("w{} ", token);
+}
 
 /// Every third token's text waits for the next token, as text before a possible stop string does.
-inline bool holds_back(wire::Token token) { return token % 3 == 0; }
+inline bool holds_back(wire::Token token) {
+  return token % 3 == 0;
+}
 
 /// Text that has been sent once `tokens` are known; `ended`: nothing is held back.
 inline std::string text_after(std::span<const wire::Token> tokens, bool ended) {
