@@ -28,7 +28,7 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 # ---- package lists ---------------------------------------------------------------------------
 run_packages=(ca-certificates libllama0 libggml0 libggml0-backend-blas libopenblas0-pthread
-  libssl3t64 libcurl4t64 libedit2 zlib1g)
+  libssl3t64 libcurl4t64 libedit2 libzip5 zlib1g)
 build_packages=(g++-16 g++ binutils cmake ninja-build pkgconf ccache
   libboost-dev libglaze-dev libminja-dev nlohmann-json3-dev libssl-dev libllama-dev libggml-dev
   libcurl4-openssl-dev zlib1g-dev libzip-dev libcli11-dev libspdlog-dev libedit-dev libgtest-dev)
