@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 
+import module_table
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCE_LINES_MAX, HEADER_LINES_MAX, LINE_MAX, FUNCTION_LINES_MAX = 700, 250, 120, 70
 # Foreign headers and the only folders that may include them.
@@ -127,6 +129,7 @@ def main():
     built = built_folders()
     modules = module_uses()
     check_ranks(modules, findings)
+    findings += module_table.findings()
     for path in tracked():
         if not path.is_file():
             continue
