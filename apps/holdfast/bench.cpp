@@ -14,6 +14,7 @@ struct Given {
   client::LoadOptions load;
   bool chat = false;
   bool json = false;
+  bool traces = false;
   std::string json_file;
 };
 
@@ -28,8 +29,10 @@ int run(const Context& context, Given& given) {
   }
   const auto result = client::run_load(given.load);
   if (!result) return report(result.error());
-  if (!given.json_file.empty()) std::ofstream(given.json_file) << client::to_json(*result) << "\n";
-  std::fputs((given.json ? client::to_json(*result) + "\n" : client::to_table(*result)).c_str(), stdout);
+  const auto json = client::to_json(
+      *result, given.traces ? client::TraceDetail::requests : client::TraceDetail::none);
+  if (!given.json_file.empty()) std::ofstream(given.json_file) << json << "\n";
+  std::fputs((given.json ? json + "\n" : client::to_table(*result)).c_str(), stdout);
   return result->failed == 0 ? 0 : 1;
 }
 
@@ -54,6 +57,7 @@ void add_bench(CLI::App& app, Context& context) {
   command->add_flag("!--honour-eos", load.ignore_eos, "End at the end token");
   command->add_flag("--chat", given->chat, "Use /v1/chat/completions");
   command->add_flag("--json", given->json, "Print JSON");
+  command->add_flag("--traces", given->traces, "JSON with each request's times");
   command->add_option("--json-file", given->json_file, "Also write JSON there");
   command->callback([given, &context] { context.chosen = [given, &context] { return run(context, *given); }; });
 }

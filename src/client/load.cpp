@@ -226,6 +226,7 @@ Percentiles percentiles(std::vector<double> values) {
 
 Result<LoadReport> run_load(const LoadOptions& options) {
   LoadReport report;
+  report.started_s = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
   report.traces = Run(options).go();
   std::vector<double> first;
   std::vector<double> gaps;

@@ -49,6 +49,7 @@ struct Percentiles {
 };
 
 struct LoadReport {
+  double started_s = 0;  ///< On the machine's monotonic clock: aligns the runs of two processes.
   double wall_s = 0;
   std::uint32_t completed = 0;
   std::uint32_t failed = 0;
@@ -68,7 +69,9 @@ Result<LoadReport> run_load(const LoadOptions& options);
 /// The n-th of `options`' prompts; the same for the same options.
 std::string load_prompt(const LoadOptions& options, std::uint32_t index);
 Percentiles percentiles(std::vector<double> values);
-std::string to_json(const LoadReport& report);
+enum class TraceDetail : std::uint8_t { none, requests };
+/// With `requests`: also each request's times, in order of ending.
+std::string to_json(const LoadReport& report, TraceDetail detail = TraceDetail::none);
 std::string to_table(const LoadReport& report);
 
 }  // namespace hf::client
