@@ -1,8 +1,15 @@
 #include "base/log.hpp"
 
-#include <spdlog/sinks/basic_file_sink.h>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <mutex>
+
+#include <fcntl.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 namespace hf::log {
 namespace {
@@ -17,12 +24,65 @@ spdlog::level::level_enum to_native(Level level) {
   return spdlog::level::info;
 }
 
+/// Appends whole lines; the file can be changed for a new one of the same name at any time.
+class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit FileSink(std::string path) : path_(std::move(path)) {}
+  ~FileSink() override {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  FileSink(const FileSink&) = delete;
+  FileSink& operator=(const FileSink&) = delete;
+
+  Result<void> open() {
+    constexpr mode_t kNotForOthers = 0640;
+    const int opened =
+        ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, kNotForOthers);
+    if (opened < 0) {
+      return fail(Errc::failed_precondition,
+                  "The log file cannot be opened; check its folder and rights.",
+                  path_ + ": " + std::strerror(errno));
+    }
+    const std::lock_guard lock(mutex_);
+    if (descriptor_ >= 0) ::close(descriptor_);
+    descriptor_ = opened;
+    return {};
+  }
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    // A full disk loses log lines; it must not stop the server.
+    [[maybe_unused]] const auto written = ::write(descriptor_, line.data(), line.size());
+  }
+  void flush_() override {}
+
+  const std::string path_;
+  int descriptor_ = -1;
+};
+
+// Set by start(), before there are threads.
+std::shared_ptr<FileSink>& file_sink() {
+  static std::shared_ptr<FileSink> sink;
+  return sink;
+}
+
 }  // namespace
+
+Result<void> reopen() { return file_sink() ? file_sink()->open() : Result<void>(); }
 
 Result<void> start(const Options& options) {
   try {
-    auto logger = options.file.empty() ? spdlog::stderr_logger_mt("holdfast")
-                                       : spdlog::basic_logger_mt("holdfast", options.file);
+    std::shared_ptr<spdlog::logger> logger;
+    if (options.file.empty()) {
+      logger = spdlog::stderr_logger_mt("holdfast");
+    } else {
+      auto sink = std::make_shared<FileSink>(options.file);
+      HF_TRY_VOID(sink->open());
+      logger = std::make_shared<spdlog::logger>("holdfast", sink);
+      file_sink() = std::move(sink);
+    }
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l " + options.program + " %v");
     logger->set_level(to_native(options.level));
     logger->flush_on(spdlog::level::info);

@@ -19,8 +19,11 @@ struct Options {
   std::string program = {};  ///< Shown in each line.
 };
 
-/// Call once, before threads start. Errors: invalid_argument, the file cannot be opened.
+/// Call once, before threads start. Errors: failed_precondition, the file cannot be opened.
 Result<void> start(const Options& options);
+/// The log file again under its name, after it was moved away; nothing on standard error.
+/// Errors: failed_precondition; lines go on into the old file then.
+Result<void> reopen();
 Result<Level> parse_level(std::string_view text);
 void write(Level level, std::string_view line);
 
