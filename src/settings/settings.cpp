@@ -73,7 +73,7 @@ Result<void> write_first(const std::string& data_folder, std::uint16_t port,
   if (std::filesystem::exists(file_of(data_folder))) return {};
   std::ofstream file(file_of(data_folder));
   file << std::format(
-      "# Holdfast. Every setting has a default; docs/configuration.md lists them all.\n"
+      "# Holdfast. Every setting has a default; docs/operations.md lists them all.\n"
       "[server]\n"
       "address = \"127.0.0.1\"  # 0.0.0.0 serves the network; then set names, too\n"
       "port = {}\n"
