@@ -4,6 +4,8 @@
 
 #include <format>
 
+#include "chat/output_parser.hpp"
+
 namespace hf::runtime {
 
 Result<std::shared_ptr<const grammar::Grammar>> GrammarCache::get(const wire::Grammar& source) {
@@ -91,8 +93,13 @@ Result<void> PreparingPool::prepare(PreparingJob& job) {
 Result<void> PreparingPool::prepare(const PreparingJob& job, wire::Generate& request) {
   PreparedRequest prepared;
   prepared.grammar = HF_TRY(grammars_.get(request.grammar));
-  prepared.prompt = request.resume_prompt.empty() ? HF_TRY(builder_.build(request.prompt)).tokens
-                                                  : std::move(request.resume_prompt);
+  if (request.resume_prompt.empty()) {
+    auto built = HF_TRY(builder_.build(request.prompt));
+    prepared.reasoning_open = chat::ends_in_reasoning(built.text);
+    prepared.prompt = std::move(built.tokens);
+  } else {
+    prepared.prompt = std::move(request.resume_prompt);
+  }
   prepared.adapter = job.adapter;
   prepared.arrived = job.arrived;
   request.prompt = {};
@@ -145,20 +152,6 @@ Result<void> PreparingPool::prepare(const PreparingJob& /*job*/, wire::Detokeniz
   for (const auto token : request.tokens) answer.text += tokenizer_.piece(token, true);
   answer_(answer);
   return {};
-}
-
-grammar::TokenTable make_token_table(const Tokenizer& tokenizer) {
-  std::vector<std::string> pieces(tokenizer.vocabulary());
-  std::vector<Token> ends;
-  for (std::uint32_t i = 0; i < tokenizer.vocabulary(); ++i) {
-    const auto token = static_cast<Token>(i);
-    if (tokenizer.ends_generation(token)) {
-      ends.push_back(token);
-    } else if (!tokenizer.is_control(token)) {
-      pieces[i] = tokenizer.piece(token, false);
-    }
-  }
-  return {std::move(pieces), std::move(ends)};
 }
 
 }  // namespace hf::runtime

@@ -94,7 +94,4 @@ class PreparingPool {
   std::vector<std::jthread> threads_;
 };
 
-/// The vocabulary as a grammar sees it: control tokens have no bytes, end tokens end it.
-grammar::TokenTable make_token_table(const Tokenizer& tokenizer);
-
 }  // namespace hf::runtime

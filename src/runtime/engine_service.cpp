@@ -11,6 +11,7 @@
 
 #include "base/bounded_queue.hpp"
 #include "base/log.hpp"
+#include "chat/output_parser.hpp"
 #include "runtime/compute_threads.hpp"
 #include "runtime/engine_embedding.hpp"
 #include "runtime/engine_preparing.hpp"
@@ -106,8 +107,10 @@ class Engine {
     if (runner != nullptr) {
       tokens_max = request_tokens_max(runner->facts());
       options_.scheduler.request_tokens_max = tokens_max;
-      tokens_ = std::make_unique<grammar::TokenTable>(make_token_table(tokenizer));
-      scheduler_ = std::make_unique<Scheduler>(*runner, tokenizer, *tokens_, options_.scheduler, clock_,
+      const auto markers = chat::output_markers(chat::detect_style(facts.chat_template));
+      texts_ = std::make_unique<TokenTexts>(tokenizer, markers);
+      tokens_ = std::make_unique<grammar::TokenTable>(texts_->table());
+      scheduler_ = std::make_unique<Scheduler>(*runner, *texts_, *tokens_, options_.scheduler, clock_,
                                                [this](wire::ToServer event) { emit(std::move(event)); });
       for (const auto& [name, path] : options_.adapters) {
         adapters_.emplace_back(name, HF_TRY(runner->load_adapter(path, 1.0F)));
@@ -335,6 +338,7 @@ class Engine {
   Result<void> outcome_;
   // Engine thread only, from here on.
   std::unique_ptr<LlamaModel> model_;
+  std::unique_ptr<TokenTexts> texts_;
   std::unique_ptr<grammar::TokenTable> tokens_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<EmbeddingQueue> embedding_;

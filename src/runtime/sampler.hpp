@@ -1,7 +1,7 @@
 #pragma once
-// Picks the next token from logits: penalties, bias, temperature, top-k, top-p, min-p, typical,
-// grammar. Random numbers are a function of (seed, choice, position), so a resumed request and a
-// request in any batch draw the same ones.
+// Picks the next token from logits: penalties, bias, temperature, top-k, top-p, min-p, typical (in
+// this order, each on what the one before it left), grammar. Random numbers are a function of
+// (seed, choice, position), so a resumed request and a request in any batch draw the same ones.
 
 #include <cstdint>
 #include <optional>
@@ -38,8 +38,8 @@ class Sampler {
   [[nodiscard]] bool greedy() const;
 
  private:
-  void adjust(std::span<float> logits) const;
-  [[nodiscard]] Token choose(std::span<const float> logits) const;
+  [[nodiscard]] bool changes_logits() const;
+  void change(std::span<float> logits) const;
 
   wire::Sampling sampling_;
   std::uint32_t choice_;
@@ -48,7 +48,5 @@ class Sampler {
   std::unordered_map<Token, std::uint32_t> output_counts_;
 };
 
-/// Uniform in [0, 1) from a counter-based generator (Philox 4x32-10, Salmon et al. 2011).
-double uniform(std::uint64_t seed, std::uint32_t choice, std::uint64_t position);
 
 }  // namespace hf::runtime

@@ -13,8 +13,8 @@ namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 constexpr float kLargest = std::numeric_limits<float>::max();
-constexpr std::size_t kLanes = 8;
-// GCC and clang lower these to what the target has: two SSE or NEON registers, one AVX register.
+constexpr std::size_t kLanes = 4;
+// One SSE2 or NEON register, which every 64-bit target has.
 using Floats [[gnu::vector_size(kLanes * sizeof(float))]] = float;
 using Ints [[gnu::vector_size(kLanes * sizeof(float))]] = std::int32_t;
 
@@ -153,12 +153,17 @@ Token LogitScan::draw(double unit, float temperature) const {
 }
 
 void LogitScan::gather(float threshold, Candidates& out) const {
-  out.ids.resize(logits_.size());
-  out.logits.resize(logits_.size());
+  const auto reached = static_cast<std::size_t>(
+      std::ranges::count_if(block_max_, [&](float best) { return best >= threshold; }));
+  out.ids.resize(reached * kBlock + 1);
+  out.logits.resize(reached * kBlock + 1);
+  out.weights.clear();
+  out.mass = 0;
   std::size_t count = 0;
   for (std::size_t b = 0; b < block_max_.size(); ++b) {
     if (block_max_[b] < threshold) continue;
     const auto end = std::min((b + 1) * kBlock, logits_.size());
+    // The place after the last kept one is overwritten until a token stays there: no branch.
     for (auto i = b * kBlock; i < end; ++i) {
       out.ids[count] = static_cast<Token>(i);
       out.logits[count] = logits_[i];

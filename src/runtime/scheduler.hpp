@@ -6,42 +6,33 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "grammar/grammar.hpp"
+#include "runtime/prepared_request.hpp"
 #include "runtime/runner.hpp"
+#include "runtime/step_costs.hpp"
+#include "runtime/token_texts.hpp"
 #include "wire/messages.hpp"
 
 namespace hf::runtime {
 
 struct SchedulerOptions {
   std::uint32_t requests_max = 512;        ///< Running and waiting; more are refused (429).
+  std::uint32_t choices_max = 128;         ///< Of one request.
   std::uint32_t running_max = 64;          ///< Sequences computed at once.
   std::uint32_t cached_sequences_max = 64; ///< Finished prefixes kept for reuse.
-  std::uint32_t step_tokens = 0;           ///< Budget of a step; 0: from the cost curve.
+  std::uint32_t step_tokens = 0;           ///< Rows of a step while others decode; 0: from the cost curve.
+  std::uint32_t prefill_tokens = 512;      ///< Prompt rows of a step while nobody decodes.
   std::uint32_t request_tokens_max = 0;    ///< Prompt plus output; 0: as the model was trained.
   double step_ms_target = 0;  ///< Longest step while others decode; 0: from the cost curve.
   std::uint64_t swap_bytes_max = std::uint64_t{4} << 30U;
+  Duration ageing = std::chrono::seconds(10);  ///< Waiting that raises a request by one class.
   bool share_prefixes = true;
   bool speculate = true;
-  std::uint32_t top_logprobs_max = 20;
-};
-
-/// Milliseconds of a step by number of rows, measured at warm-up; rising.
-struct CostPoint {
-  std::uint32_t rows = 0;
-  double ms = 0;
-};
-
-/// A request whose prompt is tokens and whose grammar is compiled.
-struct PreparedRequest {
-  wire::Generate request;  ///< `prompt` is not looked at.
-  std::vector<Token> prompt;
-  std::shared_ptr<const grammar::Grammar> grammar;  ///< Null: free text.
-  AdapterId adapter = 0;
-  TimePoint arrived;
+  std::uint32_t draft_tokens_max = 8;      ///< Guessed tokens verified in one step.
+  std::uint32_t draft_sequences_max = 4;   ///< With more sequences decoding nothing is guessed.
 };
 
 /// Receives events in order; must not block for long. Called on the engine thread.
@@ -50,8 +41,9 @@ using EmitEvent = std::function<void(wire::ToServer)>;
 /// Threads: engine thread only, all methods.
 class Scheduler {
  public:
-  Scheduler(Runner& runner, const Tokenizer& tokenizer, const grammar::TokenTable& tokens,
-            SchedulerOptions options, const Clock& clock, EmitEvent emit);
+  /// All references must outlive the scheduler; `tokens` must be of `texts`.
+  Scheduler(Runner& runner, const TokenTexts& texts, const grammar::TokenTable& tokens,
+            const SchedulerOptions& options, const Clock& clock, EmitEvent emit);
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;

@@ -143,7 +143,7 @@ void fields(V& v, auto& m) {
       m.devices, m.load_seconds);
   else if constexpr (std::is_same_v<M, LoadFailed>) v(m.code, m.message);
   else if constexpr (std::is_same_v<M, Started>)
-    v(m.id, m.prompt_tokens, m.cached_tokens, m.tokens);
+    v(m.id, m.prompt_tokens, m.cached_tokens, m.tokens, m.reasoning_open);
   else if constexpr (std::is_same_v<M, TopLogprob>) v(m.token, m.logprob, m.bytes);
   else if constexpr (std::is_same_v<M, TokenLogprob>) v(m.token, m.logprob, m.bytes, m.top);
   else if constexpr (std::is_same_v<M, Delta>) v(m.id, m.choice, m.tokens, m.text, m.logprobs);

@@ -181,6 +181,8 @@ struct Started {
   std::uint32_t prompt_tokens = 0;
   std::uint32_t cached_tokens = 0;
   std::vector<Token> tokens = {};  ///< The prompt, for resuming.
+  /// The rendered prompt ends inside an opened <think>: the answer begins with reasoning.
+  std::uint8_t reasoning_open = 0;
 };
 
 struct TopLogprob {
