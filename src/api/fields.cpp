@@ -154,6 +154,10 @@ Checked<void> Fields::finish() {
   return {};
 }
 
+void Fields::merge(Fields& inner) {
+  if (auto finished = inner.finish(); !finished) fail_with(std::move(finished).error());
+}
+
 std::string item_path(std::string_view list, std::size_t index) {
   return std::format("{}[{}]", list, index);
 }

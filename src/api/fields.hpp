@@ -57,6 +57,8 @@ class Fields {
 
   /// The first fault, or a member that nobody took.
   Checked<void> finish();
+  /// Finishes the fields of an inner object; its fault becomes this one's.
+  void merge(Fields& inner);
 
  private:
   Json object_;

@@ -195,6 +195,12 @@ constexpr auto kSentences = std::to_array<Sentence>({
      "'{0}' is not supported: answers are not stored here. Send the whole conversation in "
      "'input'.",
      "不支持 '{0}'：此处不保存回答，请在 'input' 中发送完整对话。"},
+    {TextId::not_both,
+     "'{0}' and '{1}' cannot both be set; keep one.",
+     "'{0}' 与 '{1}' 不能同时设置，请只保留一个。"},
+    {TextId::too_slow,
+     "No answer was ready within the time allowed; retry later, or send a smaller request.",
+     "在限定时间内未能生成回答；请稍后重试，或缩小请求。"},
     {TextId::kwargs_conflict,
      "'{0}' must not set '{1}'; use the parameter for it.",
      "'{0}' 不能设置 '{1}'，请使用对应的参数。"},

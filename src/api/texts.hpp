@@ -27,7 +27,8 @@ enum class TextId : std::uint8_t {
   top_logprobs_needs_logprobs, one_constraint, tools_and_format, echo_needs_text, echo_no_logprobs,
   no_such_role, only_text_parts, media_part, message_needs_content, last_user_message,
   model_missing, no_embeddings, no_rerank, no_generation, wrong_dimensions, schema_missing,
-  unknown_item, stream_options_need_stream, cannot_store, kwargs_conflict,
+  unknown_item, stream_options_need_stream, cannot_store, not_both, too_slow,
+  kwargs_conflict,
 };
 
 inline constexpr auto kLastText = TextId::kwargs_conflict;
