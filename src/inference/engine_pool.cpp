@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include "base/log.hpp"
@@ -297,6 +298,7 @@ Result<void> EnginePool::unload(std::string_view model) {
 }
 
 void EnginePool::supervise() {
+  ::pthread_setname_np(::pthread_self(), "supervisor");
   for (;;) {
     const auto all = slots();
     std::vector<pollfd> fds = {{.fd = wakeup_->fd(), .events = POLLIN, .revents = 0}};

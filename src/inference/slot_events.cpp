@@ -5,6 +5,8 @@
 #include <ranges>
 #include <utility>
 
+#include <pthread.h>
+
 #include "base/log.hpp"
 #include "inference/model_slot.hpp"
 
@@ -195,6 +197,8 @@ void ModelSlot::handle(Answer&& event) {
 }
 
 void ModelSlot::read(EngineLink& link) {
+  // The system keeps 15 characters.
+  ::pthread_setname_np(::pthread_self(), ("read-" + name_.substr(0, 10)).c_str());
   for (;;) {
     auto message = link.receive();
     if (!message) {
