@@ -3,6 +3,8 @@ import json
 import statistics
 import subprocess
 
+from .machine import die_with_parent
+
 
 class LoadFailed(Exception):
     pass
@@ -12,14 +14,16 @@ class Load:
     """A running load; `result` waits for it."""
 
     def __init__(self, programs, server, clients, requests, prompt, output, seed, shared=0, extra=None,
-                 timeout_s=300):
+                 model="", timeout_s=300):
         self.server, self.timeout_s, self.requests = server, timeout_s, requests
-        words = [f"{programs}/holdfast", *server.bench_arguments(), "-c", str(clients), "-n", str(requests),
-                 "--prompt-tokens", str(prompt), "--output-tokens", str(output), "--seed", str(seed),
+        words = [f"{programs}/holdfast", *server.bench_arguments(), "--model", model or server.model,
+                 "-c", str(clients), "-n", str(requests), "--prompt-tokens", str(prompt),
+                 "--output-tokens", str(output), "--seed", str(seed),
                  "--shared-tokens", str(shared), "--json", "--traces"]
         if extra:
             words += ["--extra", json.dumps(extra)[1:-1]]
-        self.child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                      preexec_fn=die_with_parent)
 
     def running(self):
         return self.child.poll() is None

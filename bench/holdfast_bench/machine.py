@@ -1,10 +1,12 @@
 """What the machine is and how busy it is; processes that are started and surely stopped."""
+import ctypes
 import os
 import pathlib
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -88,14 +90,19 @@ def kernels_of(pid):
     return sorted(names)
 
 
+def die_with_parent():
+    """For a child before exec: it never outlives the benchmark, however that ends."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 class Process:
     """A child with its output in a file. `stop` ends it and waits."""
 
-    def __init__(self, words, log_file, env=None, new_group=True):
+    def __init__(self, words, log_file, env=None):
         self.log_file = pathlib.Path(log_file)
         with open(log_file, "wb") as log:
             self.child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
-                                          start_new_session=new_group)
+                                          start_new_session=True, preexec_fn=die_with_parent)
 
     @property
     def pid(self):
@@ -130,7 +137,7 @@ class BusyNeighbour:
     """One process that computes without end, as another program on the machine would."""
 
     def __enter__(self):
-        self.child = subprocess.Popen(["python3", "-c", "while True: pass"])
+        self.child = subprocess.Popen([sys.executable, "-c", "while True: pass"], preexec_fn=die_with_parent)
         return self
 
     def __exit__(self, *_):

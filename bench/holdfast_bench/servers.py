@@ -1,5 +1,6 @@
 """The two servers under test, started with the same model, threads and kernels on free ports."""
 import json
+import os
 import pathlib
 import ssl
 import subprocess
@@ -82,9 +83,13 @@ class Holdfast(Server):
         self.wait_ready(120)
 
     def ready(self):
-        if _get(f"{self.url}/readyz", self.key, self.ca)[0] != 200:
+        status, body = self.get("/readyz?verbose")
+        if status != 200:
             return False
-        return not self.preload or self.engine_pid() != 0
+        states = {model["name"]: model["state"] for model in json.loads(body).get("models", [])}
+        if states.get(self.model) == "failed":
+            raise CannotRun(f"holdfast could not load {self.model}: {body}")
+        return not self.preload or states.get(self.model) == "ready"
 
     @property
     def ca(self):
@@ -104,10 +109,10 @@ class Holdfast(Server):
         return kernels_of(self.engine_pid())
 
     def bench_arguments(self):
-        return ["--data-dir", self.folder.name, "bench", "--model", self.model]
+        return ["--data-dir", self.folder.name, "bench"]
 
-    def adapter_json(self, number):
-        return {"adapter": f"lora-{number + 1}"}
+    def adapter_load(self, number):
+        return {"model": f"{self.model}:lora-{number + 1}"}
 
 
 class LlamaServer(Server):
@@ -126,7 +131,9 @@ class LlamaServer(Server):
             words.append("-kvu")
         if self.adapters:
             words += ["--lora", ",".join(self.adapters), "--lora-init-without-apply"]
-        self.process = Process(words, pathlib.Path(self.folder.name) / "log")
+        # The BLAS library has a pool of its own; Holdfast's engine sets it to its thread count, too.
+        self.process = Process(words, pathlib.Path(self.folder.name) / "log",
+                               env={"OPENBLAS_NUM_THREADS": str(self.threads), **os.environ})
         self.wait_ready(120)
 
     def ready(self):
@@ -136,7 +143,8 @@ class LlamaServer(Server):
         return kernels_of(self.process.pid)
 
     def bench_arguments(self):
-        return ["--data-dir", self.folder.name, "bench", "--url", self.url, "--model", self.model]
+        return ["--data-dir", self.folder.name, "bench", "--url", self.url]
 
-    def adapter_json(self, number):
-        return {"lora": [{"id": i, "scale": 1.0 if i == number else 0.0} for i in range(len(self.adapters))]}
+    def adapter_load(self, number):
+        scales = [{"id": i, "scale": 1.0 if i == number else 0.0} for i in range(len(self.adapters))]
+        return {"extra": {"lora": scales}}

@@ -188,11 +188,11 @@ def part_adapters(bench):
         for server in (ours, theirs):
             for number in range(2):
                 bench.load(server, clients=1, requests=1, prompt=16, output=2, seed=bench.fresh_seed(),
-                           extra=server.adapter_json(number)).result()
+                           **server.adapter_load(number)).result()
         for _ in range(bench.repeats(2, 5)):
             for at, server in enumerate((ours, theirs)):
                 loads = [bench.load(server, clients=2, requests=2, prompt=64, output=64, seed=bench.fresh_seed(),
-                                    extra=server.adapter_json(number)) for number in range(2)]
+                                    **server.adapter_load(number)) for number in range(2)]
                 slowest = max(load.result()["ttft_ms"]["max"] for load in loads)
                 first[at].append(slowest)
                 bench.say(f"  {server.title:<13} last of the first tokens after {slowest:8.1f} ms")
