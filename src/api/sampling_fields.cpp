@@ -106,17 +106,13 @@ void read_choices(Fields& fields, const ServiceOptions& options, wire::Generate&
 
 void read_placement(Fields& fields, const Caller& caller, const ServiceOptions& options,
                     wire::Generate& request) {
-  using wire::Priority;
-  constexpr std::string_view kNames[] = {"interactive", "normal", "batch"};
   const auto highest = caller.priority_max;
-  request.priority = std::max(Priority::normal, highest);
-  if (const auto wanted = fields.word("priority", {kNames[0], kNames[1], kNames[2]})) {
-    for (std::size_t i = 0; i < std::size(kNames); ++i) {
-      if (*wanted == kNames[i]) request.priority = static_cast<Priority>(i);
-    }
+  request.priority = std::max(wire::Priority::normal, highest);
+  if (const auto wanted = fields.word("priority", {"interactive", "normal", "batch"})) {
+    request.priority = *parse_priority(*wanted);
     if (request.priority < highest) {
-      const auto said = say(fields.language(), TextId::priority_refused, *wanted,
-                            kNames[static_cast<std::size_t>(highest)]);
+      const auto said =
+          say(fields.language(), TextId::priority_refused, *wanted, priority_name(highest));
       fields.fail_with({Error{Errc::permission_denied, said, {}, fields.path("priority")}});
     }
   }
