@@ -48,5 +48,4 @@ class Sampler {
   std::unordered_map<Token, std::uint32_t> output_counts_;
 };
 
-
 }  // namespace hf::runtime

@@ -1,7 +1,5 @@
 #include "runtime/sampler_random.hpp"
 
-#include "runtime/sampler.hpp"
-
 namespace hf::runtime {
 
 // Philox 4x32-10, Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011).
@@ -29,10 +27,6 @@ std::array<double, 2> uniform_pair(std::uint64_t seed, std::uint32_t choice, std
     return static_cast<double>(bits) * 0x1.0p-53;
   };
   return {to_unit(words[0], words[1]), to_unit(words[2], words[3])};
-}
-
-double uniform(std::uint64_t seed, std::uint32_t choice, std::uint64_t position) {
-  return uniform_pair(seed, choice, position)[0];
 }
 
 }  // namespace hf::runtime

@@ -170,6 +170,7 @@ Result<bool> Scheduler::State::step() {
   now = clock.now();
   if (requests.empty()) return false;
   end_overdue();
+  if (requests.empty()) return true;
   admit();
   attach_awaiting();
   return compute();
