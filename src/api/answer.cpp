@@ -1,5 +1,6 @@
 #include "api/answer.hpp"
 
+#include <format>
 #include <utility>
 
 #include "base/digest.hpp"
@@ -15,8 +16,8 @@ constexpr std::size_t kIdBytes = 12;
 void answer_fault(const Call& call, const Fault& fault) {
   auto response = fault_response(fault);
   if (response.status >= 500) {
-    log::warn("request {} {}: {} {} ({})", call.request.id, call.request.path, response.status,
-              fault.error.message, fault.error.detail);
+    log::failure(std::format("request {} {} {}", call.request.id, call.request.path, response.status),
+                 fault.error);
   }
   call.sink->respond(std::move(response));
 }

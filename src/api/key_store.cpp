@@ -230,10 +230,11 @@ class FileKeyStore final : public KeyStore {
     looked_ = now;
     const auto mark = mark_of(folder_ + "/" + kKeysFile);
     if (table_ && *table_ != nullptr && mark == mark_) return table_;
+    const bool told = !table_ && mark == mark_;
     mark_ = mark;
     auto read = read_table(folder_);
     if (!read) {
-      log::failure("API keys", read.error());
+      if (!told) log::failure("API keys", read.error());
       table_ = std::unexpected(read.error());
     } else {
       table_ = std::make_shared<const KeyTable>(*std::move(read));

@@ -51,7 +51,9 @@ Result<std::string> write_aside(const std::string& folder, const std::string& na
 
 }  // namespace
 
-Result<void> make_private_folder(const std::string& folder) {
+Result<void> make_private_folder(const std::string& name) {
+  auto folder = name;
+  while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
   std::error_code problem;
   const auto parent = std::filesystem::path(folder).parent_path();
   if (!parent.empty()) std::filesystem::create_directories(parent, problem);

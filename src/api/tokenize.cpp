@@ -39,6 +39,7 @@ void read_messages(Fields& fields, wire::Prompt& prompt) {
   fields.flag("add_generation_prompt", generation_prompt);
   prompt.add_generation_prompt = generation_prompt ? 1 : 0;
   fields.only("continue_final_message", "false");
+  fields.only("add_special_tokens", "false");  // The template writes its own.
   fields.unsupported({"chat_template", "mm_processor_kwargs", "media_io_kwargs"});
 }
 
@@ -52,13 +53,13 @@ Checked<TokenizeRequest> read_tokenize(const Service& service, Call& call) {
   } else {
     fields.require("prompt");
     fields.text("prompt", request.tokenize.prompt.text);
+    bool add_special = true;
+    fields.flag("add_special_tokens", add_special);
+    request.tokenize.add_special = add_special ? 1 : 0;
   }
-  bool add_special = !chat;  // A template writes its own.
   bool with_pieces = false;
-  fields.flag("add_special_tokens", add_special);
   fields.flag("return_token_strs", with_pieces);
   HF_TRY_VOID(fields.finish());
-  request.tokenize.add_special = add_special ? 1 : 0;
   request.tokenize.with_pieces = with_pieces ? 1 : 0;
   return request;
 }
