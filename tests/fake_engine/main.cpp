@@ -191,8 +191,8 @@ class FakeEngine {
           channel_.send_bytes(std::string("\x02\x00\x00\x00\xEEx", 6));
     }
     if (running.asks("!hang")) ::raise(SIGSTOP);
-    if (running.asks("!deaf")) {
-      // Goes on computing and reporting, but reads nothing any more.
+    if (running.asks("!deaf") && running.request.resume.empty()) {
+      // Goes on computing and reporting, but reads nothing any more. Not again when resumed.
       const hf::Lock lock(mutex_);
       deaf_ = true;
     }
