@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+import api_check
 import module_table
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -129,7 +130,7 @@ def main():
     built = built_folders()
     modules = module_uses()
     check_ranks(modules, findings)
-    findings += module_table.findings()
+    findings += module_table.findings() + api_check.findings()
     for path in tracked():
         if not path.is_file():
             continue
