@@ -3,10 +3,8 @@
 
 #include "api/generation_scene.hpp"
 
-namespace hf::api {
+namespace hf::api::test {
 namespace {
-
-using namespace test;
 
 constexpr std::string_view kTools =
     R"("tools":[{"type":"function","function":{"name":"add","description":"adds",)"
@@ -320,4 +318,4 @@ TEST(ChatRequest, answers_faults_in_chinese) {
 }
 
 }  // namespace
-}  // namespace hf::api
+}  // namespace hf::api::test

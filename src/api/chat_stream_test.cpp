@@ -5,10 +5,8 @@
 
 #include "api/generation_scene.hpp"
 
-namespace hf::api {
+namespace hf::api::test {
 namespace {
-
-using namespace test;
 
 constexpr std::string_view kHello = R"({"model":"m","messages":[{"role":"user","content":"hi"}])";
 
@@ -277,4 +275,4 @@ TEST(ChatLogprobs, are_whole_and_in_order) {
 }
 
 }  // namespace
-}  // namespace hf::api
+}  // namespace hf::api::test

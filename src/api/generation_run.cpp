@@ -230,6 +230,18 @@ void GenerationRun::count_reasoning(Choice& choice, const chat::OutputDelta& del
   choice.answering = !delta.content.empty() || !delta.tool_calls.empty();
 }
 
+// Those of the answer itself: what turns out to be reasoning has none.
+std::vector<wire::TokenLogprob> GenerationRun::take_logprobs(Choice& choice,
+                                                             const chat::OutputDelta& delta,
+                                                             const wire::Delta& event) {
+  auto& unseen = choice.logprobs_unseen;
+  unseen.insert(unseen.end(), event.logprobs.begin(), event.logprobs.end());
+  const bool answer = !delta.content.empty() || !delta.tool_calls.empty();
+  if (answer) return std::exchange(unseen, {});
+  if (!delta.reasoning.empty()) unseen.clear();
+  return {};
+}
+
 void GenerationRun::add(std::uint32_t index, chat::OutputDelta delta, const wire::Delta& event) {
   auto& choice = choices_[index];
   auto& written = transcript_.choices[index];
@@ -240,12 +252,11 @@ void GenerationRun::add(std::uint32_t index, chat::OutputDelta delta, const wire
   }
   count_reasoning(choice, delta, event.tokens.size());
   append(written, delta);
+  const auto logprobs = take_logprobs(choice, delta, event);
   if (keeps_logprobs_) {
-    written.logprobs.insert(written.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
+    written.logprobs.insert(written.logprobs.end(), logprobs.begin(), logprobs.end());
   }
-  if (stream_ && (!is_empty(delta) || !event.logprobs.empty())) {
-    writer_->add(transcript_, {index, delta, event.logprobs}, out_);
-  }
+  if (stream_ && !is_empty(delta)) writer_->add(transcript_, {index, delta, logprobs}, out_);
   if (!ends) return;
   choice.parser.reset();  // What it holds back lies behind the call.
   close_choice(index, wire::FinishReason::stop);

@@ -39,6 +39,7 @@ class GenerationRun final : public std::enable_shared_from_this<GenerationRun> {
     bool finished = false;
     bool answering = false;           // Content or a call has come.
     std::uint64_t tokens_unseen = 0;  // Tokens that gave no text yet.
+    std::vector<wire::TokenLogprob> logprobs_unseen = {};
   };
   struct Part {
     bool begun = false;
@@ -60,6 +61,9 @@ class GenerationRun final : public std::enable_shared_from_this<GenerationRun> {
       HF_REQUIRES(mutex_);
   void count_reasoning(Choice& choice, const chat::OutputDelta& delta, std::size_t tokens)
       HF_REQUIRES(mutex_);
+  static std::vector<wire::TokenLogprob> take_logprobs(Choice& choice,
+                                                       const chat::OutputDelta& delta,
+                                                       const wire::Delta& event);
   void close_choice(std::uint32_t index, wire::FinishReason reason) HF_REQUIRES(mutex_);
   void fail(const Fault& fault) HF_REQUIRES(mutex_);
   void finish() HF_REQUIRES(mutex_);
