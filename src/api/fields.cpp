@@ -147,7 +147,7 @@ void Fields::require(std::string_view name) {
 Checked<void> Fields::finish() {
   if (fault_) return std::unexpected(*fault_);
   for (const auto member : object_) {
-    if (std::ranges::find(known_, member.key()) != known_.end()) continue;
+    if (member.is(JsonKind::null) || std::ranges::contains(known_, member.key())) continue;
     const auto name = std::string(member.key().substr(0, kQuotedMax));
     return refuse(path(name), say(language_, TextId::unknown_field, path(name)), "unknown_parameter");
   }

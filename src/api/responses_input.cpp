@@ -69,6 +69,7 @@ class InputReader {
   }
 
   void read_message(Fields& item) {
+    item.accept({"phase"});
     item.require("role");
     const auto role = item.word("role", {"user", "assistant", "system", "developer"});
     item.require("content");
