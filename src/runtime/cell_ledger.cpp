@@ -6,7 +6,11 @@
 namespace hf::runtime {
 
 CellLedger::CellLedger(std::uint32_t cells_total, std::uint32_t sequences)
-    : total_(cells_total), cells_(cells_total), free_(cells_total), held_(sequences), cached_(sequences) {
+    : total_(cells_total),
+      cells_(cells_total),
+      free_(cells_total),
+      held_(sequences),
+      cached_(sequences) {
   std::iota(free_.rbegin(), free_.rend(), 0U);
 }
 

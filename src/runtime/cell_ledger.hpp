@@ -14,7 +14,9 @@ class CellLedger {
  public:
   CellLedger(std::uint32_t cells_total, std::uint32_t sequences);
 
-  [[nodiscard]] std::uint32_t free_cells() const { return static_cast<std::uint32_t>(free_.size()); }
+  [[nodiscard]] std::uint32_t free_cells() const {
+    return static_cast<std::uint32_t>(free_.size());
+  }
   [[nodiscard]] std::uint32_t used() const { return total_ - free_cells(); }
   /// Cells that no cached sequence alone holds: evicting all of those frees the others.
   [[nodiscard]] std::uint32_t live() const { return live_; }

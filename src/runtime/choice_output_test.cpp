@@ -1,8 +1,8 @@
 #include "runtime/choice_output.hpp"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
+
+#include <gtest/gtest.h>
 
 #include "runtime/scheduler_rig.hpp"
 
@@ -40,7 +40,8 @@ struct Said {
 };
 
 // The model wishes for the script's tokens one after the other, whatever was picked.
-Said say(const PreparedRequest& request, const std::vector<Token>& script, std::uint32_t tokens_max = 1000) {
+Said say(const PreparedRequest& request, const std::vector<Token>& script,
+         std::uint32_t tokens_max = 1000) {
   ChoiceOutput output(request, 0, tokens_max, texts(), table());
   for (std::size_t i = 0; i < script.size() && !output.ended(); ++i) {
     auto logits = wish(script[i]);
@@ -51,7 +52,9 @@ Said say(const PreparedRequest& request, const std::vector<Token>& script, std::
   return {delta.text, delta.tokens, output.ending()};
 }
 
-std::vector<Token> bytes(std::string_view text) { return ByteTokenizer().tokenize(text, false, false); }
+std::vector<Token> bytes(std::string_view text) {
+  return ByteTokenizer().tokenize(text, false, false);
+}
 
 std::vector<Token> joined(std::initializer_list<std::vector<Token>> parts) {
   std::vector<Token> all;
@@ -70,7 +73,8 @@ TEST(TokenTexts, only_markers_among_control_tokens_have_text) {
 }
 
 TEST(ChoiceOutput, gives_markers_as_text_and_other_control_tokens_not) {
-  const auto said = say(make_request(1, "x"), joined({bytes("a"), {kMarker}, {kControl}, bytes("b")}));
+  const auto said =
+      say(make_request(1, "x"), joined({bytes("a"), {kMarker}, {kControl}, bytes("b")}));
   EXPECT_EQ(said.text, "a<tool_call>b");
   EXPECT_EQ(said.tokens.size(), 4U);
 }
@@ -175,7 +179,8 @@ void expect_resumable(const PreparedRequest& request, const LogitScript& script)
       }
       const auto delta = output.take_delta();
       EXPECT_EQ(kept + delta.text, whole.text) << cut;
-      EXPECT_EQ(std::vector(history.begin() + static_cast<std::ptrdiff_t>(request.prompt.size()), history.end()),
+      EXPECT_EQ(std::vector(history.begin() + static_cast<std::ptrdiff_t>(request.prompt.size()),
+                            history.end()),
                 whole.tokens);
       EXPECT_EQ(output.ending().reason, whole.done->reason) << cut;
       EXPECT_EQ(output.tokens(), whole.tokens.size());
@@ -185,7 +190,8 @@ void expect_resumable(const PreparedRequest& request, const LogitScript& script)
 
 TEST(ChoiceOutput, resumes_from_any_cut) {
   auto request = make_request(1, "prompt", 40);
-  request.request.sampling = {.temperature = 1, .repetition_penalty = 1.3F, .frequency_penalty = 0.4F, .seed = 3};
+  request.request.sampling = {
+      .temperature = 1, .repetition_penalty = 1.3F, .frequency_penalty = 0.4F, .seed = 3};
   expect_resumable(request, random_letters(1000));
   request.request.stop = {reference(request, 0, random_letters(1000), 4096).text.substr(20, 3)};
   expect_resumable(request, random_letters(1000));

@@ -1,11 +1,11 @@
 #include "runtime/compute_threads.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <fstream>
+
+#include <sched.h>
 
 #include "runtime/thread_team.hpp"
 
@@ -24,8 +24,8 @@ std::uint32_t quota_cores() {
 }
 
 // Best of some runs, in milliseconds; the best is the least disturbed one.
-Result<double> best_ms(const std::function<Result<void>(std::uint32_t)>& run_rows, std::uint32_t rows,
-                       int runs) {
+Result<double> best_ms(const std::function<Result<void>(std::uint32_t)>& run_rows,
+                       std::uint32_t rows, int runs) {
   double best = 1e12;
   for (int i = 0; i < runs; ++i) {
     const auto started = SteadyClockNow::now();
@@ -37,26 +37,39 @@ Result<double> best_ms(const std::function<Result<void>(std::uint32_t)>& run_row
 
 }  // namespace
 
-bool team_in_use() { return wait_meter().regions() > 0; }
+bool team_in_use() {
+  return wait_meter().regions() > 0;
+}
 
 void set_wait_policy(WaitPolicy policy) {
   switch (policy) {
-    case WaitPolicy::adaptive: wait_meter().force(WaitMeter::kAdaptive); break;
-    case WaitPolicy::spin: wait_meter().force(WaitMeter::kSpin); break;
-    case WaitPolicy::passive: wait_meter().force(WaitMeter::kPassive); break;
+    case WaitPolicy::adaptive:
+      wait_meter().force(WaitMeter::kAdaptive);
+      break;
+    case WaitPolicy::spin:
+      wait_meter().force(WaitMeter::kSpin);
+      break;
+    case WaitPolicy::passive:
+      wait_meter().force(WaitMeter::kPassive);
+      break;
   }
 }
 
 std::string_view to_string(WaitPolicy policy) {
   switch (policy) {
-    case WaitPolicy::adaptive: return "adaptive";
-    case WaitPolicy::spin: return "spin";
-    case WaitPolicy::passive: return "passive";
+    case WaitPolicy::adaptive:
+      return "adaptive";
+    case WaitPolicy::spin:
+      return "spin";
+    case WaitPolicy::passive:
+      return "passive";
   }
   return "adaptive";
 }
 
-std::uint32_t contention_now() { return wait_meter().contended() ? 1 : 0; }
+std::uint32_t contention_now() {
+  return wait_meter().contended() ? 1 : 0;
+}
 
 std::uint32_t usable_cores() {
   cpu_set_t set;
@@ -89,7 +102,8 @@ ThreadChoice choose_threads(const std::function<void(ThreadChoice)>& apply,
 }
 
 Result<std::vector<CostPoint>> measure_costs(
-    const std::function<Result<void>(std::uint32_t rows)>& run_rows, std::uint32_t rows_max, Duration budget) {
+    const std::function<Result<void>(std::uint32_t rows)>& run_rows, std::uint32_t rows_max,
+    Duration budget) {
   constexpr std::array<std::uint32_t, 10> kRows = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
   std::vector<CostPoint> costs;
   const auto until = SteadyClockNow::now() + budget;

@@ -17,7 +17,8 @@ std::size_t DraftIndex::slot(std::span<const Token> history, std::span<const Tok
   for (std::size_t i = 0; i < kProbes; ++i) {
     const auto at = (static_cast<std::size_t>(hash) + i) & mask;
     const auto end = follows_[at];
-    if (end == 0 || std::ranges::equal(history.subspan(end - kTokensMatched, kTokensMatched), run)) return at;
+    if (end == 0 || std::ranges::equal(history.subspan(end - kTokensMatched, kTokensMatched), run))
+      return at;
   }
   return static_cast<std::size_t>(hash) & mask;
 }
@@ -37,7 +38,8 @@ void DraftIndex::extend(std::span<const Token> history) {
   }
 }
 
-void DraftIndex::guess(std::span<const Token> history, std::uint32_t count, std::vector<Token>& out) const {
+void DraftIndex::guess(std::span<const Token> history, std::uint32_t count,
+                       std::vector<Token>& out) const {
   out.clear();
   if (history.size() <= kTokensMatched || follows_.empty()) return;
   const auto last = history.last(kTokensMatched);

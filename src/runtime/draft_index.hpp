@@ -16,7 +16,8 @@ class DraftIndex {
 
   /// Takes in tokens added to `history` since the last call, which must be a beginning of it.
   void extend(std::span<const Token> history);
-  /// Up to `count` tokens (`history` as in the last extend()) that followed the last occurrence of the text's last tokens.
+  /// Up to `count` tokens (`history` as in the last extend()) that followed the last occurrence of
+  /// the text's last tokens.
   void guess(std::span<const Token> history, std::uint32_t count, std::vector<Token>& out) const;
 
   /// Notes whether the first guess before a token was right; only tokens with a guess count.

@@ -23,8 +23,9 @@ void EmbeddingQueue::submit(EmbeddingJob job) {
   auto* embedder = job.rerank ? model_.reranker() : model_.embedder();
   if (embedder == nullptr) {
     emit_(wire::Failed{job.id, Errc::invalid_argument,
-                       job.rerank ? "This model does not rerank; use a reranker such as bge-reranker."
-                                  : "This model offers no embeddings; use an embedding model.",
+                       job.rerank
+                           ? "This model does not rerank; use a reranker such as bge-reranker."
+                           : "This model offers no embeddings; use an embedding model.",
                        "model"});
     return;
   }
@@ -40,7 +41,8 @@ Result<void> EmbeddingQueue::turn(Job& job, bool generations_run) {
   const auto budget = generations_run ? step_tokens_ : kQuietStepTokens;
   std::size_t end = job.next;
   std::size_t tokens = 0;
-  while (end < job.job.inputs.size() && (end == job.next || tokens + job.job.inputs[end].size() <= budget)) {
+  while (end < job.job.inputs.size() &&
+         (end == job.next || tokens + job.job.inputs[end].size() <= budget)) {
     tokens += job.job.inputs[end].size();
     ++end;
   }

@@ -1,8 +1,8 @@
 #include "runtime/engine_preparing.hpp"
 
-#include <pthread.h>
-
 #include <format>
+
+#include <pthread.h>
 
 #include "chat/output_parser.hpp"
 
@@ -51,7 +51,9 @@ PreparingPool::PreparingPool(const Tokenizer& tokenizer, chat::FencedRenderer* r
   }
 }
 
-PreparingPool::~PreparingPool() { queue_.close(); }
+PreparingPool::~PreparingPool() {
+  queue_.close();
+}
 
 bool PreparingPool::submit(PreparingJob job) {
   const auto id = std::visit([](const auto& request) { return request.id; }, job.request);

@@ -61,7 +61,8 @@ class PreparingPool {
 
   /// References must outlive the pool.
   PreparingPool(const Tokenizer& tokenizer, chat::FencedRenderer* renderer, std::string bos_text,
-                std::uint32_t tokens_max, const EngineOptions& options, Prepared prepared, Answer answer);
+                std::uint32_t tokens_max, const EngineOptions& options, Prepared prepared,
+                Answer answer);
   ~PreparingPool();
   PreparingPool(const PreparingPool&) = delete;
   PreparingPool& operator=(const PreparingPool&) = delete;

@@ -1,7 +1,5 @@
 #include "runtime/engine_service.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <deque>
@@ -9,10 +7,13 @@
 #include <optional>
 #include <thread>
 
+#include <pthread.h>
+
 #include "base/bounded_queue.hpp"
 #include "base/log.hpp"
 #include "chat/output_parser.hpp"
 #include "runtime/compute_threads.hpp"
+#include "runtime/engine_adapters.hpp"
 #include "runtime/engine_embedding.hpp"
 #include "runtime/engine_preparing.hpp"
 #include "runtime/engine_warmup.hpp"
@@ -23,7 +24,9 @@ namespace {
 constexpr auto kStatsEvery = std::chrono::seconds(1);
 constexpr std::size_t kInboxMax = 65'536;
 
-void name_thread(const char* name) { pthread_setname_np(pthread_self(), name); }
+void name_thread(const char* name) {
+  pthread_setname_np(pthread_self(), name);
+}
 
 std::uint64_t resident_bytes() {
   std::uint64_t total = 0;
@@ -101,8 +104,9 @@ class Engine {
       return fail(Errc::resource_exhausted,
                   "The model's context could not be made; lower the number of KV cells.");
     }
-    embedding_ = std::make_unique<EmbeddingQueue>(*model_, options_.embed_step_tokens,
-                                                  [this](wire::ToServer event) { emit(std::move(event)); });
+    embedding_ =
+        std::make_unique<EmbeddingQueue>(*model_, options_.embed_step_tokens,
+                                         [this](wire::ToServer event) { emit(std::move(event)); });
     std::uint32_t tokens_max = 1U << 30U;
     if (runner != nullptr) {
       tokens_max = request_tokens_max(runner->facts());
@@ -110,18 +114,20 @@ class Engine {
       const auto markers = chat::output_markers(chat::detect_style(facts.chat_template));
       texts_ = std::make_unique<TokenTexts>(tokenizer, markers);
       tokens_ = std::make_unique<grammar::TokenTable>(texts_->table());
-      scheduler_ = std::make_unique<Scheduler>(*runner, *texts_, *tokens_, options_.scheduler, clock_,
-                                               [this](wire::ToServer event) { emit(std::move(event)); });
+      scheduler_ =
+          std::make_unique<Scheduler>(*runner, *texts_, *tokens_, options_.scheduler, clock_,
+                                      [this](wire::ToServer event) { emit(std::move(event)); });
+      adapters_ = std::make_unique<AdapterShelf>(*runner, *scheduler_);
       for (const auto& [name, path] : options_.adapters) {
-        adapters_.emplace_back(name, HF_TRY(runner->load_adapter(path, 1.0F)));
+        HF_TRY_VOID(adapters_->load(name, path, 1.0F));
       }
     } else if (auto* embedder = facts.embeds ? model_->embedder() : model_->reranker()) {
       tokens_max = embedder->tokens_max();
     }
     if (!facts.chat_template.empty()) {
       auto renderer = chat::FencedRenderer::open(options_.render_program, options_.render_arguments,
-                                                 facts.chat_template, facts.bos_text, facts.eos_text,
-                                                 options_.fence);
+                                                 facts.chat_template, facts.bos_text,
+                                                 facts.eos_text, options_.fence);
       if (renderer) {
         renderer_ = std::move(*renderer);
       } else {
@@ -136,7 +142,8 @@ class Engine {
   }
 
   [[nodiscard]] std::uint32_t request_tokens_max(const RunnerFacts& facts) const {
-    const auto trained = facts.context_train_tokens == 0 ? facts.cells_total : facts.context_train_tokens;
+    const auto trained =
+        facts.context_train_tokens == 0 ? facts.cells_total : facts.context_train_tokens;
     const auto limit = std::min(trained, facts.cells_total);
     const auto wanted = options_.scheduler.request_tokens_max;
     return wanted == 0 ? limit : std::min(wanted, limit);
@@ -223,13 +230,12 @@ class Engine {
     const auto id = request.id;
     AdapterId adapter = 0;
     if (!request.adapter.empty()) {
-      const auto found = std::ranges::find(adapters_, request.adapter, &Adapter::first);
-      if (found == adapters_.end()) {
-        refuse_request(id, Errc::not_found,
-                       std::format("The adapter '{}' is not loaded.", request.adapter));
+      const auto found = adapters_->find(request.adapter);
+      if (!found) {
+        refuse_request(id, Errc::not_found, no_adapter(request.adapter));
         return;
       }
-      adapter = found->second;
+      adapter = *found;
     }
     if (!preparing_->submit(PreparingJob{std::move(request), clock_.now(), adapter})) {
       refuse_request(id, Errc::resource_exhausted, "The model is busy; try again shortly.");
@@ -253,33 +259,21 @@ class Engine {
       refuse_request(request.id, Errc::invalid_argument, "This model takes no adapters.");
       return;
     }
-    const auto loaded = model_->runner()->load_adapter(request.path, request.scale);
-    if (!loaded) {
+    if (const auto loaded = adapters_->load(request.name, request.path, request.scale); !loaded) {
       refuse_request(request.id, loaded.error().code, loaded.error().message);
       return;
     }
-    remove_adapter(request.name);
-    adapters_.emplace_back(request.name, *loaded);
     emit(wire::Ack{request.id});
   }
   void on(wire::UnloadAdapter& request) {
-    if (!remove_adapter(request.name)) {
-      refuse_request(request.id, Errc::not_found,
-                     std::format("The adapter '{}' is not loaded.", request.name));
+    if (adapters_ == nullptr || !adapters_->unload(request.name)) {
+      refuse_request(request.id, Errc::not_found, no_adapter(request.name));
       return;
     }
     emit(wire::Ack{request.id});
   }
-
-  // Requests that run with it end first; the runner's adapter goes once nothing uses it.
-  bool remove_adapter(const std::string& name) {
-    const auto found = std::ranges::find(adapters_, name, &Adapter::first);
-    if (found == adapters_.end()) return false;
-    const auto id = found->second;
-    adapters_.erase(found);
-    scheduler_->forget_cached(id);
-    if (!scheduler_->uses(id)) model_->runner()->unload_adapter(id);
-    return true;
+  static std::string no_adapter(const std::string& name) {
+    return std::format("The adapter '{}' is not loaded.", name);
   }
 
   template <class Request>
@@ -297,6 +291,10 @@ class Engine {
           emit(wire::ChoiceDone{request->request.id, choice, wire::FinishReason::cancelled, {}, 0});
         }
         emit(wire::Done{.id = request->request.id});
+        return;
+      }
+      if (!adapters_->usable(request->adapter)) {
+        refuse_request(request->request.id, Errc::not_found, no_adapter(request->request.adapter));
         return;
       }
       scheduler_->submit(std::move(*request));
@@ -320,6 +318,7 @@ class Engine {
     const auto now = clock_.now();
     if (now < stats_next_) return;
     stats_next_ = now + kStatsEvery;
+    if (adapters_ != nullptr) adapters_->sweep();
     wire::Stats stats;
     if (scheduler_ != nullptr) scheduler_->fill(stats);
     stats.resident_bytes = resident_bytes();
@@ -328,7 +327,6 @@ class Engine {
     flush();
   }
 
-  using Adapter = std::pair<std::string, AdapterId>;
   using InboxItem = std::variant<wire::ToEngine, PreparedWork>;
 
   wire::Channel& channel_;
@@ -344,7 +342,7 @@ class Engine {
   std::unique_ptr<EmbeddingQueue> embedding_;
   std::unique_ptr<chat::FencedRenderer> renderer_;
   std::unique_ptr<PreparingPool> preparing_;
-  std::vector<Adapter> adapters_;
+  std::unique_ptr<AdapterShelf> adapters_;
   ThreadChoice threads_;
   std::string outgoing_;
   TimePoint stats_next_{};

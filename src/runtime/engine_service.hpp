@@ -22,14 +22,15 @@ struct EngineOptions {
   LlamaOptions model;
   SchedulerOptions scheduler;
   std::vector<std::pair<std::string, std::string>> adapters;  ///< Name and path, loaded at start.
-  std::string render_program;               ///< This program, for the template's fence.
+  std::string render_program;  ///< This program, for the template's fence.
   std::vector<std::string> render_arguments;
   chat::FenceOptions fence;
   std::uint32_t preparing_threads = 2;
-  std::uint32_t preparing_max = 1024;       ///< Requests waiting to be prepared; more are refused.
-  std::uint32_t grammar_cache = 128;        ///< Compiled grammars kept.
-  std::uint32_t embed_step_tokens = 512;    ///< Per turn while generations run.
-  Duration warm_up = std::chrono::milliseconds(1500);  ///< Measuring threads and cost curve; 0: none.
+  std::uint32_t preparing_max = 1024;     ///< Requests waiting to be prepared; more are refused.
+  std::uint32_t grammar_cache = 128;      ///< Compiled grammars kept.
+  std::uint32_t embed_step_tokens = 512;  ///< Per turn while generations run.
+  Duration warm_up =
+      std::chrono::milliseconds(1500);  ///< Measuring threads and cost curve; 0: none.
 };
 
 /// Serves until Shutdown or until the server is gone. Blocks.

@@ -9,7 +9,8 @@ Result<WarmUp> warm_up_model(LlamaModel& model, std::uint32_t threads_wanted, Du
   const auto run_rows = [&runner](std::uint32_t count) -> Result<void> {
     std::vector<Row> rows(count);
     for (std::uint32_t i = 0; i < count; ++i) {
-      rows[i] = {.token = static_cast<Token>(i % 100), .position = i, .wants_logits = i + 1 == count};
+      rows[i] = {
+          .token = static_cast<Token>(i % 100), .position = i, .wants_logits = i + 1 == count};
     }
     const auto outcome = runner.step(rows);
     runner.truncate(0, 0);
@@ -23,8 +24,8 @@ Result<WarmUp> warm_up_model(LlamaModel& model, std::uint32_t threads_wanted, Du
     model.set_threads(threads_wanted, threads_wanted);
   } else {
     warmed.threads = choose_threads(
-        [&model](ThreadChoice choice) { model.set_threads(choice.decode, choice.prefill); }, run_rows,
-        budget / 3);
+        [&model](ThreadChoice choice) { model.set_threads(choice.decode, choice.prefill); },
+        run_rows, budget / 3);
     model.set_threads(warmed.threads.decode, warmed.threads.prefill);
   }
   const auto rows_max = std::min({runner.facts().rows_max, runner.facts().cells_total, 512U});

@@ -6,8 +6,8 @@
 namespace hf::runtime {
 
 struct FairAccount {
-  double served = 0;          // Virtual time: tokens paid, never below the others' when it returns.
-  std::uint32_t active = 0;   // Items waiting or being served.
+  double served = 0;         // Virtual time: tokens paid, never below the others' when it returns.
+  std::uint32_t active = 0;  // Items waiting or being served.
   std::array<std::deque<QueueItem*>, 3> waiting = {};  // By class, oldest first.
 };
 
@@ -59,7 +59,8 @@ QueueItem* FairQueue::next(TimePoint now) const {
   };
   for (const auto& [tenant, account] : accounts_) {
     for (const auto& line : account->waiting) {
-      if (!line.empty() && (best == nullptr || key(*line.front()) < key(*best))) best = line.front();
+      if (!line.empty() && (best == nullptr || key(*line.front()) < key(*best)))
+        best = line.front();
     }
   }
   return best;
@@ -89,6 +90,8 @@ void FairQueue::remove(QueueItem& item) {
   item.account = nullptr;
 }
 
-void FairQueue::leave(FairAccount& account) { --account.active; }
+void FairQueue::leave(FairAccount& account) {
+  --account.active;
+}
 
 }  // namespace hf::runtime

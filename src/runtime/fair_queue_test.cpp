@@ -1,9 +1,9 @@
 #include "runtime/fair_queue.hpp"
 
-#include <gtest/gtest.h>
-
 #include <list>
 #include <map>
+
+#include <gtest/gtest.h>
 
 namespace hf::runtime {
 namespace {

@@ -10,8 +10,10 @@ GrammarGate::GrammarGate(std::shared_ptr<const grammar::Grammar> grammar,
                          const grammar::TokenTable& table)
     : grammar_(std::move(grammar)), triggers_(std::move(triggers)), texts_(&texts), table_(&table) {
   std::erase_if(triggers_, [](const std::string& trigger) { return trigger.empty(); });
-  for (const auto& trigger : triggers_) trigger_bytes_max_ = std::max(trigger_bytes_max_, trigger.size());
-  if (grammar_ != nullptr && triggers_.empty()) place_.matcher = grammar::make_matcher(grammar_, *table_);
+  for (const auto& trigger : triggers_)
+    trigger_bytes_max_ = std::max(trigger_bytes_max_, trigger.size());
+  if (grammar_ != nullptr && triggers_.empty())
+    place_.matcher = grammar::make_matcher(grammar_, *table_);
 }
 
 // Behind a trigger a grammar that may end here no longer constrains: what does not fit it any more
@@ -23,7 +25,8 @@ grammar::Matcher* GrammarGate::constraint() const {
 
 bool GrammarGate::may_trigger(std::string_view bytes) const {
   const auto text = place_.tail + std::string(bytes);
-  return std::ranges::any_of(triggers_, [&](const std::string& trigger) { return text.contains(trigger); });
+  return std::ranges::any_of(triggers_,
+                             [&](const std::string& trigger) { return text.contains(trigger); });
 }
 
 bool GrammarGate::advance(Place& place, std::string_view bytes) const {
@@ -37,12 +40,14 @@ bool GrammarGate::advance(Place& place, std::string_view bytes) const {
       place.matcher = nullptr;
     }
     place.tail += bytes[i];
-    if (std::ranges::any_of(triggers_, [&](const auto& trigger) { return place.tail.ends_with(trigger); })) {
+    if (std::ranges::any_of(triggers_,
+                            [&](const auto& trigger) { return place.tail.ends_with(trigger); })) {
       place.matcher = grammar::make_matcher(grammar_, *table_);
       place.tail.clear();
     }
   }
-  if (place.tail.size() > trigger_bytes_max_) place.tail.erase(0, place.tail.size() - trigger_bytes_max_);
+  if (place.tail.size() > trigger_bytes_max_)
+    place.tail.erase(0, place.tail.size() - trigger_bytes_max_);
   return true;
 }
 

@@ -1,6 +1,6 @@
-#include <dlfcn.h>
-
 #include <mutex>
+
+#include <dlfcn.h>
 
 #include "base/log.hpp"
 #include "runtime/llama_parts.hpp"

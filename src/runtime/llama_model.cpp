@@ -37,7 +37,8 @@ std::string metadata(const llama_model* model, const char* key) {
 }
 
 std::string token_text(const llama_vocab* vocabulary, llama_token token) {
-  return token == LLAMA_TOKEN_NULL ? std::string() : std::string(llama_vocab_get_text(vocabulary, token));
+  return token == LLAMA_TOKEN_NULL ? std::string()
+                                   : std::string(llama_vocab_get_text(vocabulary, token));
 }
 
 LlamaFacts facts_of(const llama_model* model) {
@@ -54,13 +55,16 @@ LlamaFacts facts_of(const llama_model* model) {
   facts.eos_text = token_text(vocabulary, llama_vocab_eos(vocabulary));
   const auto pooling = metadata(model, (facts.architecture + ".pooling_type").c_str());
   const bool encoder_only = facts.architecture.contains("bert") || !llama_model_has_decoder(model);
-  facts.reranks = pooling == "4" || (encoder_only && !metadata(model, (facts.architecture + ".classifier.output_labels").c_str()).empty());
+  facts.reranks =
+      pooling == "4" ||
+      (encoder_only &&
+       !metadata(model, (facts.architecture + ".classifier.output_labels").c_str()).empty());
   facts.generates = !encoder_only && pooling.empty();
   facts.embeds = !facts.reranks && !facts.generates;
   for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
     auto* device = ggml_backend_dev_get(i);
-    facts.devices.push_back(std::format("{}: {}", ggml_backend_dev_name(device),
-                                        ggml_backend_dev_description(device)));
+    facts.devices.push_back(
+        std::format("{}: {}", ggml_backend_dev_name(device), ggml_backend_dev_description(device)));
   }
   return facts;
 }
@@ -76,7 +80,9 @@ std::uint64_t cell_bytes(const llama_model* model, const std::string& cache_type
 }
 
 std::uint32_t choose_cells(const llama_model* model, const LlamaOptions& options) {
-  const auto round = [](std::uint64_t cells) { return static_cast<std::uint32_t>((cells + 255) / 256 * 256); };
+  const auto round = [](std::uint64_t cells) {
+    return static_cast<std::uint32_t>((cells + 255) / 256 * 256);
+  };
   if (options.cells > 0) return round(options.cells);
   const auto memory = std::min(available_bytes() / 4, kCellBytesMax);
   const auto fitting = memory / cell_bytes(model, options.cache_type);
@@ -87,17 +93,19 @@ Result<void> check_file(const LlamaOptions& options) {
   std::error_code problem;
   const auto bytes = std::filesystem::file_size(options.path, problem);
   if (problem) {
-    return fail(Errc::not_found, "The model's file is not there; pull or import it again.", options.path);
+    return fail(Errc::not_found, "The model's file is not there; pull or import it again.",
+                options.path);
   }
   const auto header = registry::read_gguf_header(options.path);
   if (!header) return std::unexpected(header.error());
   const auto limit = options.memory_bytes_max > 0 ? options.memory_bytes_max : available_bytes();
   const auto needed = bytes + (std::uint64_t{128} << 20U);
   if (needed > limit) {
-    return fail(Errc::resource_exhausted,
-                std::format("The model needs about {} MiB of memory and {} MiB are free; unload another "
-                            "model or use a smaller one.",
-                            needed >> 20U, limit >> 20U));
+    return fail(
+        Errc::resource_exhausted,
+        std::format("The model needs about {} MiB of memory and {} MiB are free; unload another "
+                    "model or use a smaller one.",
+                    needed >> 20U, limit >> 20U));
   }
   return {};
 }
@@ -105,7 +113,9 @@ Result<void> check_file(const LlamaOptions& options) {
 class LoadedModel final : public LlamaModel {
  public:
   LoadedModel(ModelPtr model, LlamaOptions options)
-      : model_(std::move(model)), options_(std::move(options)), facts_(facts_of(model_.get())),
+      : model_(std::move(model)),
+        options_(std::move(options)),
+        facts_(facts_of(model_.get())),
         tokenizer_(llama_model_get_vocab(model_.get())) {}
 
   [[nodiscard]] const LlamaFacts& facts() const override { return facts_; }
@@ -113,7 +123,8 @@ class LoadedModel final : public LlamaModel {
 
   Runner* runner() override {
     if (!runner_ && facts_.generates && !runner_failed_) {
-      auto made = make_llama_runner(model_.get(), options_, choose_cells(model_.get(), options_), &context_);
+      auto made = make_llama_runner(model_.get(), options_, choose_cells(model_.get(), options_),
+                                    &context_);
       if (made) {
         runner_ = std::move(*made);
       } else {
@@ -123,12 +134,17 @@ class LoadedModel final : public LlamaModel {
     }
     return runner_.get();
   }
-  Embedder* embedder() override { return facts_.embeds ? pooled(LLAMA_POOLING_TYPE_UNSPECIFIED) : nullptr; }
-  Embedder* reranker() override { return facts_.reranks ? pooled(LLAMA_POOLING_TYPE_RANK) : nullptr; }
+  Embedder* embedder() override {
+    return facts_.embeds ? pooled(LLAMA_POOLING_TYPE_UNSPECIFIED) : nullptr;
+  }
+  Embedder* reranker() override {
+    return facts_.reranks ? pooled(LLAMA_POOLING_TYPE_RANK) : nullptr;
+  }
 
   void set_threads(std::uint32_t decode, std::uint32_t prefill) override {
     if (context_ != nullptr) {
-      llama_set_n_threads(context_, static_cast<std::int32_t>(decode), static_cast<std::int32_t>(prefill));
+      llama_set_n_threads(context_, static_cast<std::int32_t>(decode),
+                          static_cast<std::int32_t>(prefill));
     }
     set_blas_threads(prefill);
   }
@@ -136,7 +152,8 @@ class LoadedModel final : public LlamaModel {
  private:
   Embedder* pooled(enum llama_pooling_type pooling) {
     if (!embedder_) {
-      const auto threads = options_.threads > 0 ? options_.threads : std::max(1U, std::thread::hardware_concurrency());
+      const auto threads = options_.threads > 0 ? options_.threads
+                                                : std::max(1U, std::thread::hardware_concurrency());
       auto made = make_llama_embedder(model_.get(), pooling, threads);
       if (!made) {
         log::failure("No embedding context", made.error());
@@ -159,7 +176,8 @@ class LoadedModel final : public LlamaModel {
 
 }  // namespace
 
-Result<std::unique_ptr<LlamaModel>> LlamaModel::load(const LlamaOptions& options, Progress progress) {
+Result<std::unique_ptr<LlamaModel>> LlamaModel::load(const LlamaOptions& options,
+                                                     Progress progress) {
   HF_TRY_VOID(check_file(options));
   start_back_ends();
   auto params = llama_model_default_params();
@@ -172,9 +190,10 @@ Result<std::unique_ptr<LlamaModel>> LlamaModel::load(const LlamaOptions& options
   params.progress_callback_user_data = &progress;
   ModelPtr model(llama_model_load_from_file(options.path.c_str(), params));
   if (model == nullptr) {
-    return fail(Errc::data_corrupt,
-                "The model's file cannot be loaded: it is damaged or of a kind this version does not know.",
-                options.path);
+    return fail(
+        Errc::data_corrupt,
+        "The model's file cannot be loaded: it is damaged or of a kind this version does not know.",
+        options.path);
   }
   if (llama_model_has_encoder(model.get()) && llama_model_has_decoder(model.get())) {
     return fail(Errc::unimplemented, "Encoder-decoder models are not served; use a decoder model.");

@@ -13,15 +13,16 @@
 namespace hf::runtime {
 
 struct LlamaOptions {
-  std::string path;                      ///< GGUF file.
-  std::uint32_t cells = 0;               ///< KV cells of the pool; 0: chosen from memory and model.
-  std::uint32_t sequences_max = 256;     ///< libllama's own limit is 256.
-  std::uint32_t rows_max = 2048;         ///< n_batch.
-  std::uint32_t micro_rows = 512;        ///< n_ubatch.
-  std::int32_t gpu_layers = -1;          ///< -1: all that fit; 0: none.
-  std::uint32_t threads = 0;             ///< 0: measured (see calibration).
-  std::string cache_type = "f16";        ///< KV type: f16, q8_0.
-  std::uint64_t memory_bytes_max = 0;    ///< Refuse to load if weights + cells need more; 0: free memory.
+  std::string path;                   ///< GGUF file.
+  std::uint32_t cells = 0;            ///< KV cells of the pool; 0: chosen from memory and model.
+  std::uint32_t sequences_max = 256;  ///< libllama's own limit is 256.
+  std::uint32_t rows_max = 2048;      ///< n_batch.
+  std::uint32_t micro_rows = 512;     ///< n_ubatch.
+  std::int32_t gpu_layers = -1;       ///< -1: all that fit; 0: none.
+  std::uint32_t threads = 0;          ///< 0: measured (see calibration).
+  std::string cache_type = "f16";     ///< KV type: f16, q8_0.
+  std::uint64_t memory_bytes_max =
+      0;  ///< Refuse to load if weights + cells need more; 0: free memory.
   bool use_mmap = true;
 };
 
@@ -34,7 +35,7 @@ struct LlamaFacts {
   std::string bos_text;
   std::string eos_text;
   bool generates = false;
-  bool embeds = false;   ///< Pooled embeddings make sense (encoder or trained with pooling).
+  bool embeds = false;  ///< Pooled embeddings make sense (encoder or trained with pooling).
   bool reranks = false;
   std::vector<std::string> devices;
 };

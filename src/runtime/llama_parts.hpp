@@ -1,12 +1,12 @@
 #pragma once
 // The pieces of LlamaModel and their native handles. Private to llama_*.cpp.
 
-#include <ggml-backend.h>
-#include <llama.h>
-
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <ggml-backend.h>
+#include <llama.h>
 
 #include "runtime/llama_model.hpp"
 
@@ -62,7 +62,8 @@ void set_blas_threads(std::uint32_t threads);
 
 Result<std::unique_ptr<Runner>> make_llama_runner(llama_model* model, const LlamaOptions& options,
                                                   std::uint32_t cells, llama_context** native);
-Result<std::unique_ptr<Embedder>> make_llama_embedder(llama_model* model, enum llama_pooling_type pooling,
+Result<std::unique_ptr<Embedder>> make_llama_embedder(llama_model* model,
+                                                      enum llama_pooling_type pooling,
                                                       std::uint32_t threads);
 
 }  // namespace hf::runtime

@@ -16,14 +16,21 @@ void LlamaBatch::add(const Row& row) {
 
 namespace {
 
-llama_seq_id native(SequenceId sequence) { return static_cast<llama_seq_id>(sequence); }
-llama_pos position(std::uint32_t tokens) { return static_cast<llama_pos>(tokens); }
+llama_seq_id native(SequenceId sequence) {
+  return static_cast<llama_seq_id>(sequence);
+}
+llama_pos position(std::uint32_t tokens) {
+  return static_cast<llama_pos>(tokens);
+}
 
 class LlamaRunner final : public Runner {
  public:
   LlamaRunner(llama_model* model, ContextPtr context, const RunnerFacts& facts)
-      : model_(model), context_(std::move(context)), memory_(llama_get_memory(context_.get())),
-        batch_(facts.rows_max), facts_(facts) {}
+      : model_(model),
+        context_(std::move(context)),
+        memory_(llama_get_memory(context_.get())),
+        batch_(facts.rows_max),
+        facts_(facts) {}
 
   ~LlamaRunner() override {
     context_.reset();
@@ -51,7 +58,8 @@ class LlamaRunner final : public Runner {
     // A step of several micro-batches may have stored some rows before it stopped.
     forget_rows(rows);
     if (code == 1) return StepOutcome::no_cells;
-    return fail(Errc::internal, "The model could not compute a step.", std::format("llama_decode {}", code));
+    return fail(Errc::internal, "The model could not compute a step.",
+                std::format("llama_decode {}", code));
   }
 
   std::span<float> logits(std::size_t output) override {
@@ -63,7 +71,8 @@ class LlamaRunner final : public Runner {
   void share(SequenceId from, SequenceId to, std::uint32_t tokens) override {
     llama_memory_seq_cp(memory_, native(from), native(to), 0, position(tokens));
   }
-  void share_range(SequenceId from, SequenceId to, std::uint32_t begin, std::uint32_t end) override {
+  void share_range(SequenceId from, SequenceId to, std::uint32_t begin,
+                   std::uint32_t end) override {
     llama_memory_seq_cp(memory_, native(from), native(to), position(begin), position(end));
   }
   void truncate(SequenceId sequence, std::uint32_t tokens) override {
@@ -79,7 +88,8 @@ class LlamaRunner final : public Runner {
     return saved;
   }
   Result<void> restore(SequenceId sequence, std::span<const std::uint8_t> saved) override {
-    if (llama_state_seq_set_data(context_.get(), saved.data(), saved.size(), native(sequence)) != 0) return {};
+    if (llama_state_seq_set_data(context_.get(), saved.data(), saved.size(), native(sequence)) != 0)
+      return {};
     truncate(sequence, 0);
     return fail(Errc::resource_exhausted, "No cells to restore a sequence.");
   }
@@ -87,7 +97,8 @@ class LlamaRunner final : public Runner {
   Result<AdapterId> load_adapter(const std::string& path, float scale) override {
     auto* adapter = llama_adapter_lora_init(model_, path.c_str());
     if (adapter == nullptr) {
-      return fail(Errc::data_corrupt, "The adapter does not fit this model, or its file is broken.", path);
+      return fail(Errc::data_corrupt, "The adapter does not fit this model, or its file is broken.",
+                  path);
     }
     adapters_.push_back(adapter);
     scales_.push_back(scale);
@@ -103,7 +114,8 @@ class LlamaRunner final : public Runner {
  private:
   void forget_rows(std::span<const Row> rows) {
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (i == 0 || rows[i].sequence != rows[i - 1].sequence) truncate(rows[i].sequence, rows[i].position);
+      if (i == 0 || rows[i].sequence != rows[i - 1].sequence)
+        truncate(rows[i].sequence, rows[i].position);
     }
   }
 
@@ -137,7 +149,8 @@ class LlamaRunner final : public Runner {
 }  // namespace
 
 Result<std::unique_ptr<Runner>> make_llama_runner(llama_model* model, const LlamaOptions& options,
-                                                  std::uint32_t cells, llama_context** native_context) {
+                                                  std::uint32_t cells,
+                                                  llama_context** native_context) {
   auto params = llama_context_default_params();
   const auto sequences = std::min<std::uint32_t>(
       options.sequences_max, static_cast<std::uint32_t>(llama_max_parallel_sequences()));
@@ -159,15 +172,17 @@ Result<std::unique_ptr<Runner>> make_llama_runner(llama_model* model, const Llam
   }
   ContextPtr context(llama_init_from_model(model, params));
   if (context == nullptr) {
-    return fail(Errc::resource_exhausted,
-                std::format("No memory for {} KV cells; lower the engine's 'cells' setting.", cells));
+    return fail(
+        Errc::resource_exhausted,
+        std::format("No memory for {} KV cells; lower the engine's 'cells' setting.", cells));
   }
   RunnerFacts facts;
   facts.cells_total = llama_n_ctx(context.get());
   facts.sequences_max = sequences;
   facts.rows_max = llama_n_batch(context.get());
   facts.outputs_max = params.n_outputs_max;
-  facts.context_train_tokens = static_cast<std::uint32_t>(std::max(0, llama_model_n_ctx_train(model)));
+  facts.context_train_tokens =
+      static_cast<std::uint32_t>(std::max(0, llama_model_n_ctx_train(model)));
   facts.vocabulary = static_cast<std::uint32_t>(llama_vocab_n_tokens(llama_model_get_vocab(model)));
   const bool recurrent = llama_model_is_recurrent(model) || llama_model_is_hybrid(model);
   facts.shares_prefixes = !recurrent;

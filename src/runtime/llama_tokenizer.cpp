@@ -27,18 +27,20 @@ std::vector<Token> LlamaTokenizer::tokenize(std::string_view text, bool add_spec
 
 std::string LlamaTokenizer::piece(Token token, bool show_control) const {
   std::string text(32, '\0');
-  auto length = llama_token_to_piece(vocabulary_, token, text.data(), static_cast<std::int32_t>(text.size()),
-                                     0, show_control);
+  auto length = llama_token_to_piece(vocabulary_, token, text.data(),
+                                     static_cast<std::int32_t>(text.size()), 0, show_control);
   if (length < 0) {
     text.resize(static_cast<std::size_t>(-length));
-    length = llama_token_to_piece(vocabulary_, token, text.data(), static_cast<std::int32_t>(text.size()), 0,
-                                  show_control);
+    length = llama_token_to_piece(vocabulary_, token, text.data(),
+                                  static_cast<std::int32_t>(text.size()), 0, show_control);
   }
   text.resize(static_cast<std::size_t>(std::max(length, 0)));
   return text;
 }
 
-bool LlamaTokenizer::ends_generation(Token token) const { return llama_vocab_is_eog(vocabulary_, token); }
+bool LlamaTokenizer::ends_generation(Token token) const {
+  return llama_vocab_is_eog(vocabulary_, token);
+}
 bool LlamaTokenizer::is_control(Token token) const {
   const auto kind = static_cast<unsigned>(llama_vocab_get_attr(vocabulary_, token));
   constexpr auto kNoText = static_cast<unsigned>(LLAMA_TOKEN_ATTR_CONTROL) |

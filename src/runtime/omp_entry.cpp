@@ -1,14 +1,14 @@
 // The OpenMP runtime's entry points that ggml calls, on our own team (docs/adr/0005). Linked into
 // the engine program, whose exported symbols come before libgomp's. Interface: the GOMP ABI as GCC
 // emits it for `omp parallel`, `barrier`, `single`, `for schedule(dynamic)` and `atomic`.
-#include <pthread.h>
-
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include <pthread.h>
 
 #include "runtime/thread_team.hpp"
 
@@ -140,7 +140,8 @@ void GOMP_barrier(void) {
     return;
   }
   while (region->generation.load(std::memory_order_acquire) == seen) {
-    wait_meter().wait(region->generation, seen, region->generation_sleepers, WaitMeter::Kind::measured);
+    wait_meter().wait(region->generation, seen, region->generation_sleepers,
+                      WaitMeter::Kind::measured);
   }
 }
 
@@ -151,14 +152,20 @@ bool GOMP_single_start(void) {
   return region->singles.compare_exchange_strong(expected, expected + 1);
 }
 
-int omp_get_thread_num(void) { return static_cast<int>(place.id); }
+int omp_get_thread_num(void) {
+  return static_cast<int>(place.id);
+}
 int omp_get_num_threads(void) {
   return place.region == nullptr ? 1 : static_cast<int>(place.region->threads);
 }
 
 static std::mutex atomic_lock;
-void GOMP_atomic_start(void) { atomic_lock.lock(); }
-void GOMP_atomic_end(void) { atomic_lock.unlock(); }
+void GOMP_atomic_start(void) {
+  atomic_lock.lock();
+}
+void GOMP_atomic_end(void) {
+  atomic_lock.unlock();
+}
 
 bool GOMP_loop_nonmonotonic_dynamic_next(long* begin, long* end) {
   auto* region = place.region;
@@ -172,7 +179,8 @@ bool GOMP_loop_nonmonotonic_dynamic_next(long* begin, long* end) {
   return true;
 }
 
-bool GOMP_loop_nonmonotonic_dynamic_start(long start, long end, long step, long chunk, long* from, long* to) {
+bool GOMP_loop_nonmonotonic_dynamic_start(long start, long end, long step, long chunk, long* from,
+                                          long* to) {
   static thread_local Region outside;
   if (place.region == nullptr) place.region = &outside;
   auto* region = place.region;
@@ -187,6 +195,8 @@ bool GOMP_loop_nonmonotonic_dynamic_start(long start, long end, long step, long 
   return GOMP_loop_nonmonotonic_dynamic_next(from, to);
 }
 
-void GOMP_loop_end(void) { GOMP_barrier(); }
+void GOMP_loop_end(void) {
+  GOMP_barrier();
+}
 
 }  // extern "C"

@@ -12,7 +12,8 @@ struct PrefixTree::Node {
   std::vector<Token> run = {};
   std::uint32_t depth = 0;  // Tokens from the root to the end of the run.
   std::vector<SequenceId> holders = {};
-  std::unordered_map<Token, std::unique_ptr<Node>> children = {};  // By the first token of their run.
+  std::unordered_map<Token, std::unique_ptr<Node>> children =
+      {};                          // By the first token of their run.
   const Namespace* key = nullptr;  // Of roots only.
 };
 
@@ -20,8 +21,8 @@ namespace {
 
 std::size_t common_length(std::span<const Token> a, std::span<const Token> b) {
   const auto end = std::min(a.size(), b.size());
-  return static_cast<std::size_t>(
-      std::ranges::mismatch(a.first(end), b.first(end)).in1 - a.begin());
+  return static_cast<std::size_t>(std::ranges::mismatch(a.first(end), b.first(end)).in1 -
+                                  a.begin());
 }
 
 }  // namespace
@@ -106,7 +107,8 @@ PrefixTree::Match PrefixTree::find(const Namespace& key, std::span<const Token> 
   const auto* node = root->second.get();
   std::uint32_t matched = 0;
   for (;;) {
-    const auto child = tokens.size() > matched ? node->children.find(tokens[matched]) : node->children.end();
+    const auto child =
+        tokens.size() > matched ? node->children.find(tokens[matched]) : node->children.end();
     if (child == node->children.end()) break;
     node = child->second.get();
     const auto common = common_length(node->run, tokens.subspan(matched));

@@ -42,7 +42,8 @@ class PrefixTree {
   void insert(const Namespace& key, std::span<const Token> tokens, SequenceId sequence);
   void erase(SequenceId sequence);
   /// The sequence that shares the longest usable beginning with `tokens`.
-  [[nodiscard]] Match find(const Namespace& key, std::span<const Token> tokens, const Usable& usable) const;
+  [[nodiscard]] Match find(const Namespace& key, std::span<const Token> tokens,
+                           const Usable& usable) const;
   /// Other sequences whose tokens are a beginning of this one's (or the same).
   [[nodiscard]] std::vector<SequenceId> covered_by(SequenceId sequence) const;
   [[nodiscard]] std::size_t nodes() const { return nodes_; }

@@ -1,10 +1,10 @@
 #include "runtime/prefix_tree.hpp"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <map>
 #include <random>
+
+#include <gtest/gtest.h>
 
 namespace hf::runtime {
 namespace {
@@ -37,7 +37,8 @@ TEST(PrefixTree, prefers_a_shorter_match_that_is_computed) {
   PrefixTree tree(8);
   tree.insert({}, Tokens{1, 2, 3, 4, 5}, 0);
   tree.insert({}, Tokens{1, 2, 3}, 1);
-  const auto match = tree.find({}, Tokens{1, 2, 3, 4, 5}, [](SequenceId id) { return id == 0 ? 1U : 3U; });
+  const auto match =
+      tree.find({}, Tokens{1, 2, 3, 4, 5}, [](SequenceId id) { return id == 0 ? 1U : 3U; });
   EXPECT_EQ(match.sequence, 1U);
   EXPECT_EQ(match.tokens, 3U);
 }
@@ -91,7 +92,8 @@ TEST(PrefixTree, agrees_with_comparing_all_pairs) {
       default: {
         const auto usable = [](SequenceId of) { return of % 7 + 1; };
         std::uint32_t best = 0;
-        for (const auto& [other, held] : filed) best = std::max(best, std::min(usable(other), common(held, tokens)));
+        for (const auto& [other, held] : filed)
+          best = std::max(best, std::min(usable(other), common(held, tokens)));
         const auto match = tree.find({}, tokens, usable);
         ASSERT_EQ(match.tokens, best);
         if (best > 0) {

@@ -13,12 +13,12 @@ namespace hf::runtime {
 
 /// A request whose prompt is tokens and whose grammar is compiled.
 struct PreparedRequest {
-  wire::Generate request = {};      ///< `prompt` is not looked at.
+  wire::Generate request = {};  ///< `prompt` is not looked at.
   std::vector<Token> prompt = {};
   std::shared_ptr<const grammar::Grammar> grammar = {};  ///< Null: free text.
   AdapterId adapter = 0;
   TimePoint arrived{};
-  bool reasoning_open = false;      ///< Told in Started.
+  bool reasoning_open = false;  ///< Told in Started.
 };
 
 }  // namespace hf::runtime

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <format>
-#include <nlohmann/json.hpp>
 #include <optional>
+
+#include <nlohmann/json.hpp>
 
 #include "base/utf8.hpp"
 
@@ -29,7 +30,9 @@ std::optional<std::size_t> control_at(std::string_view text, std::size_t at,
   return std::nullopt;
 }
 
-bool may_start_control(char c) { return c == '<' || c == '['; }
+bool may_start_control(char c) {
+  return c == '<' || c == '[';
+}
 
 // True if a sentinel was put in.
 bool shield_text(std::string& text, const std::vector<std::string>& controls) {
@@ -152,7 +155,8 @@ Result<BuiltPrompt> PromptBuilder::chat(const wire::Prompt& prompt) const {
   BuiltPrompt built;
   bool first = true;
   for (const auto& segment : split_at_sentinels(rest)) {
-    const auto part = segment.control ? std::string_view(control_texts_[*segment.control]) : segment.text;
+    const auto part =
+        segment.control ? std::string_view(control_texts_[*segment.control]) : segment.text;
     if (part.empty() && !first) continue;
     const auto tokens = tokenizer_.tokenize(part, first, !segment.control);
     built.tokens.insert(built.tokens.end(), tokens.begin(), tokens.end());
@@ -164,14 +168,16 @@ Result<BuiltPrompt> PromptBuilder::chat(const wire::Prompt& prompt) const {
 
 Result<BuiltPrompt> PromptBuilder::build(const wire::Prompt& prompt) const {
   switch (prompt.kind) {
-    case wire::PromptKind::chat: return chat(prompt);
+    case wire::PromptKind::chat:
+      return chat(prompt);
     case wire::PromptKind::text: {
       BuiltPrompt built;
       built.tokens = HF_TRY(plain(prompt.text, true, true));
       built.text = prompt.text;
       return built;
     }
-    case wire::PromptKind::tokens: break;
+    case wire::PromptKind::tokens:
+      break;
   }
   for (const auto token : prompt.tokens) {
     if (token < 0 || static_cast<std::uint32_t>(token) >= tokenizer_.vocabulary()) {

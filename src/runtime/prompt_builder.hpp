@@ -42,8 +42,8 @@ class PromptBuilder {
   chat::FencedRenderer* renderer_;
   std::string bos_text_;
   std::uint32_t tokens_max_;
-  std::size_t piece_bytes_max_ = 1;          // Longest token: bounds tokens from below.
-  std::vector<std::string> control_texts_;   // Longest first.
+  std::size_t piece_bytes_max_ = 1;         // Longest token: bounds tokens from below.
+  std::vector<std::string> control_texts_;  // Longest first.
 };
 
 }  // namespace hf::runtime

@@ -21,11 +21,11 @@ using SequenceId = std::uint32_t;
 using AdapterId = std::uint32_t;
 
 struct RunnerFacts {
-  std::uint32_t cells_total = 0;         ///< Token positions held at once, over all sequences.
-  std::uint32_t sequences_max = 0;       ///< 256 for libllama.
-  std::uint32_t rows_max = 0;            ///< Most rows of one step.
-  std::uint32_t outputs_max = 0;         ///< Most rows of one step that want logits.
-  std::uint32_t adapters_per_step = 1;   ///< 1: all rows of a step use one adapter.
+  std::uint32_t cells_total = 0;        ///< Token positions held at once, over all sequences.
+  std::uint32_t sequences_max = 0;      ///< 256 for libllama.
+  std::uint32_t rows_max = 0;           ///< Most rows of one step.
+  std::uint32_t outputs_max = 0;        ///< Most rows of one step that want logits.
+  std::uint32_t adapters_per_step = 1;  ///< 1: all rows of a step use one adapter.
   std::uint32_t context_train_tokens = 0;
   std::uint32_t vocabulary = 0;
   bool shares_prefixes = true;  ///< share() works for any prefix (false: recurrent models).
@@ -64,7 +64,8 @@ class Runner {
   /// No cells are copied. Cost: small (metadata).
   virtual void share(SequenceId from, SequenceId to, std::uint32_t tokens) = 0;
   /// Adds positions [begin, end) of `from` to `to`, which has exactly `begin` tokens.
-  virtual void share_range(SequenceId from, SequenceId to, std::uint32_t begin, std::uint32_t end) = 0;
+  virtual void share_range(SequenceId from, SequenceId to, std::uint32_t begin,
+                           std::uint32_t end) = 0;
   /// Forgets all but the first `tokens` positions; 0 empties the sequence. Cells shared with other
   /// sequences stay.
   virtual void truncate(SequenceId sequence, std::uint32_t tokens) = 0;
@@ -110,7 +111,8 @@ class Embedder {
   [[nodiscard]] virtual std::uint32_t tokens_max() const = 0;  ///< Longest input.
   /// One vector (embedding models) or one score (rerankers, width 1) per input; not normalised.
   /// Errors: invalid_argument, an input is empty or too long.
-  virtual Result<std::vector<std::vector<float>>> embed(std::span<const std::vector<Token>> inputs) = 0;
+  virtual Result<std::vector<std::vector<float>>> embed(
+      std::span<const std::vector<Token>> inputs) = 0;
 };
 
 }  // namespace hf::runtime

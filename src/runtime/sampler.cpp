@@ -61,12 +61,15 @@ void apply_mask(std::span<float> logits, std::span<const std::uint64_t> mask) {
 /// Lowest token the mask allows; `otherwise` if there is none.
 Token first_allowed(std::span<const std::uint64_t> mask, Token otherwise) {
   for (std::size_t i = 0; i < mask.size(); ++i) {
-    if (mask[i] != 0) return static_cast<Token>(i * 64 + static_cast<std::size_t>(std::countr_zero(mask[i])));
+    if (mask[i] != 0)
+      return static_cast<Token>(i * 64 + static_cast<std::size_t>(std::countr_zero(mask[i])));
   }
   return otherwise;
 }
 
-void penalise(float& logit, float penalty) { logit = logit > 0 ? logit / penalty : logit * penalty; }
+void penalise(float& logit, float penalty) {
+  logit = logit > 0 ? logit / penalty : logit * penalty;
+}
 
 // The smallest part of the vocabulary that surely holds the outcome of the cheap filters.
 void gather_nucleus(LogitScan& scan, const wire::Sampling& s, Candidates& out) {
@@ -133,7 +136,8 @@ RawDistribution read_raw(std::span<float> logits, std::size_t alternatives) {
 
 }  // namespace
 
-Sampler::Sampler(const wire::Sampling& sampling, std::uint32_t choice, std::span<const Token> prompt)
+Sampler::Sampler(const wire::Sampling& sampling, std::uint32_t choice,
+                 std::span<const Token> prompt)
     : sampling_(sampling), choice_(choice) {
   if (sampling_.repetition_penalty == 1) return;
   for (const auto token : prompt) ++prompt_counts_[token];
@@ -192,7 +196,9 @@ Picked Sampler::pick(std::span<float> logits, grammar::Matcher* matcher,
   }
   if (raw) {
     const auto logit = scratch().raw[static_cast<std::size_t>(picked.token)];
-    picked.logprob = {.token = picked.token, .logprob = raw->logprob(logit), .bytes = {},
+    picked.logprob = {.token = picked.token,
+                      .logprob = raw->logprob(logit),
+                      .bytes = {},
                       .top = std::move(raw->top)};
   }
   return picked;

@@ -45,7 +45,9 @@ Floats exp_falling(Floats x) {
   return alive ? value : Floats{};
 }
 
-float exp_one(float x) { return exp_falling(Floats{} + x)[0]; }
+float exp_one(float x) {
+  return exp_falling(Floats{} + x)[0];
+}
 
 float horizontal_sum(Floats v) {
   float sum = 0;
@@ -108,7 +110,8 @@ void LogitScan::read(std::span<float> logits) {
 }
 
 Token LogitScan::argmax() const {
-  const auto block = static_cast<std::size_t>(std::ranges::find(block_max_, max_) - block_max_.begin());
+  const auto block =
+      static_cast<std::size_t>(std::ranges::find(block_max_, max_) - block_max_.begin());
   auto at = block * kBlock;
   while (at < logits_.size() && logits_[at] != max_) ++at;
   return at < logits_.size() ? static_cast<Token>(at) : 0;
@@ -250,7 +253,8 @@ Ranked last_of_mass(std::span<Ranked> entries, double mass) {
     mass -= above + double{middle.weight};
     entries = entries.subspan(upper);
     // `middle` is the best of what is left; take it out.
-    const auto at = std::ranges::find_if(entries, [&](const Ranked& e) { return e.id == middle.id; });
+    const auto at =
+        std::ranges::find_if(entries, [&](const Ranked& e) { return e.id == middle.id; });
     std::iter_swap(at, entries.begin());
     entries = entries.subspan(1);
   }
@@ -286,9 +290,8 @@ void keep_best(Candidates& candidates, std::size_t count) {
   std::ranges::nth_element(entries, place,
                            [](const Ranked& a, const Ranked& b) { return a.before(b); });
   const auto last = *place;
-  filter(candidates, [&](std::size_t i) {
-    return !last.before({candidates.logits[i], 0, candidates.ids[i]});
-  });
+  filter(candidates,
+         [&](std::size_t i) { return !last.before({candidates.logits[i], 0, candidates.ids[i]}); });
 }
 
 void keep_nucleus(Candidates& candidates, double mass) {

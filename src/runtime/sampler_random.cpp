@@ -18,10 +18,12 @@ std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
   return counter;
 }
 
-std::array<double, 2> uniform_pair(std::uint64_t seed, std::uint32_t choice, std::uint64_t position) {
-  const auto words = philox({static_cast<std::uint32_t>(position),
-                             static_cast<std::uint32_t>(position >> 32U), choice, 0},
-                            {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32U)});
+std::array<double, 2> uniform_pair(std::uint64_t seed, std::uint32_t choice,
+                                   std::uint64_t position) {
+  const auto words =
+      philox({static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(position >> 32U),
+              choice, 0},
+             {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32U)});
   const auto to_unit = [](std::uint32_t high, std::uint32_t low) {
     const auto bits = (std::uint64_t{high} << 32U | low) >> 11U;
     return static_cast<double>(bits) * 0x1.0p-53;

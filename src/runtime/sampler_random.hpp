@@ -11,6 +11,7 @@ std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
                                     std::array<std::uint32_t, 2> key);
 
 /// Two independent uniforms in [0, 1) of one position: the free pick and the pick under a mask.
-std::array<double, 2> uniform_pair(std::uint64_t seed, std::uint32_t choice, std::uint64_t position);
+std::array<double, 2> uniform_pair(std::uint64_t seed, std::uint32_t choice,
+                                   std::uint64_t position);
 
 }  // namespace hf::runtime

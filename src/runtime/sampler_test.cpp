@@ -1,13 +1,13 @@
 #include "runtime/sampler.hpp"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <random>
+
+#include <gtest/gtest.h>
 
 #include "runtime/sampler_random.hpp"
 
@@ -24,7 +24,8 @@ std::vector<float> random_logits(std::size_t count, unsigned seed) {
 }
 
 // Sorts everything and filters step by step: what pick() must agree with.
-std::vector<std::pair<Token, double>> naive(std::span<const float> logits, const wire::Sampling& s) {
+std::vector<std::pair<Token, double>> naive(std::span<const float> logits,
+                                            const wire::Sampling& s) {
   std::vector<std::pair<Token, double>> all;
   const auto top = *std::ranges::max_element(logits);
   for (std::size_t i = 0; i < logits.size(); ++i) {
@@ -42,7 +43,8 @@ std::vector<std::pair<Token, double>> naive(std::span<const float> logits, const
   if (s.top_p < 1) {
     double mass = 0;
     std::size_t kept = 0;
-    while (kept < all.size() && mass < static_cast<double>(s.top_p) * total) mass += all[kept++].second;
+    while (kept < all.size() && mass < static_cast<double>(s.top_p) * total)
+      mass += all[kept++].second;
     all.resize(kept);
   }
   if (s.min_p > 0) {
@@ -98,7 +100,8 @@ TEST(Sampler, keeps_the_same_tokens_as_a_full_sort) {
       constexpr int kDraws = 200;
       const auto seen = picks(logits, sampling, kDraws);
       for (const auto& [token, count] : seen) {
-        EXPECT_TRUE(std::ranges::contains(expected, token, &std::pair<Token, double>::first)) << token;
+        EXPECT_TRUE(std::ranges::contains(expected, token, &std::pair<Token, double>::first))
+            << token;
       }
       // The likeliest comes as often as it should, within four standard deviations.
       const auto share = expected[0].second / total;

@@ -23,36 +23,40 @@ void OutputLengths::add(std::uint32_t tokens) {
   expected_ = *place;
 }
 
-Scheduler::State::State(Runner& runner_, const TokenTexts& texts_, const grammar::TokenTable& tokens_,
-                        const SchedulerOptions& options_, const Clock& clock_, EmitEvent emit_)
+Scheduler::State::State(Runner& runner_, const TokenTexts& texts_,
+                        const grammar::TokenTable& tokens_, const SchedulerOptions& options_,
+                        const Clock& clock_, EmitEvent emit_)
     : runner(runner_),
       texts(texts_),
       tokens(tokens_),
       options(options_),
       clock(clock_),
       emit(std::move(emit_)),
-      pool(runner, {.cached_sequences_max = options.share_prefixes ? options.cached_sequences_max : 0,
-                    .swap_bytes_max = options.swap_bytes_max}),
+      pool(runner,
+           {.cached_sequences_max = options.share_prefixes ? options.cached_sequences_max : 0,
+            .swap_bytes_max = options.swap_bytes_max}),
       queue(options.ageing),
       now(clock.now()) {
   const auto& facts = runner.facts();
-  const auto wanted = options.request_tokens_max > 0 ? options.request_tokens_max
-                                                     : facts.context_train_tokens;
+  const auto wanted =
+      options.request_tokens_max > 0 ? options.request_tokens_max : facts.context_train_tokens;
   request_tokens_max = wanted == 0 ? facts.cells_total : std::min(wanted, facts.cells_total);
   options.running_max = std::clamp(options.running_max, 1U, facts.sequences_max);
 }
 
 std::optional<Error> Scheduler::State::refusal(const PreparedRequest& prepared) const {
   const auto& request = prepared.request;
-  const auto invalid = [](std::string message) { return Error{Errc::invalid_argument, std::move(message)}; };
+  const auto invalid = [](std::string message) {
+    return Error{Errc::invalid_argument, std::move(message)};
+  };
   if (requests.contains(request.id)) return invalid("A request with this id runs already.");
   if (requests.size() >= options.requests_max) {
     return Error{Errc::resource_exhausted, "The model is busy; try again shortly."};
   }
   if (prepared.prompt.empty()) return invalid("The prompt is empty.");
   if (request.choices > options.choices_max) {
-    return invalid(std::format("{} choices were asked for; at most {} are allowed.", request.choices,
-                               options.choices_max));
+    return invalid(std::format("{} choices were asked for; at most {} are allowed.",
+                               request.choices, options.choices_max));
   }
   const auto unknown = [this](Token token) { return !texts.known(token); };
   const bool known = std::ranges::none_of(prepared.prompt, unknown) &&
@@ -113,8 +117,8 @@ void Scheduler::State::add_choice(ActiveRequest& request, std::uint32_t choice) 
   const auto prompt_tokens = static_cast<std::uint32_t>(prepared.prompt.size());
   const auto room = request_tokens_max - prompt_tokens;
   const auto tokens_max = asked.max_tokens == 0 ? room : std::min(asked.max_tokens, room);
-  auto made = std::make_unique<Sequence>(
-      request, ChoiceOutput(prepared, choice, tokens_max, texts, tokens));
+  auto made = std::make_unique<Sequence>(request,
+                                         ChoiceOutput(prepared, choice, tokens_max, texts, tokens));
   auto& sequence = *made;
   sequence.priority = asked.priority;
   sequence.arrived = prepared.arrived;
@@ -181,7 +185,9 @@ Scheduler::Scheduler(Runner& runner, const TokenTexts& texts, const grammar::Tok
     : state_(std::make_unique<State>(runner, texts, tokens, options, clock, std::move(emit))) {}
 Scheduler::~Scheduler() = default;
 
-void Scheduler::submit(PreparedRequest request) { state_->submit(std::move(request)); }
+void Scheduler::submit(PreparedRequest request) {
+  state_->submit(std::move(request));
+}
 
 void Scheduler::cancel(wire::RequestId id) {
   const auto found = state_->requests.find(id);
@@ -190,15 +196,20 @@ void Scheduler::cancel(wire::RequestId id) {
   state_->end_request(*found->second, wire::FinishReason::cancelled);
 }
 
-Result<bool> Scheduler::step() { return state_->step(); }
-bool Scheduler::idle() const { return state_->requests.empty(); }
+Result<bool> Scheduler::step() {
+  return state_->step();
+}
+bool Scheduler::idle() const {
+  return state_->requests.empty();
+}
 
 void Scheduler::set_costs(std::vector<CostPoint> costs) {
   state_->costs = StepCosts(std::move(costs));
   // Even guesses that are always right must save time.
   const auto& known = state_->costs;
   state_->guesses_may_pay = false;
-  for (std::uint32_t guessed = 1; known.known() && guessed <= state_->options.draft_tokens_max; ++guessed) {
+  for (std::uint32_t guessed = 1; known.known() && guessed <= state_->options.draft_tokens_max;
+       ++guessed) {
     if (known.ms(1 + guessed) < 0.9 * (1 + guessed) * known.ms(1)) state_->guesses_may_pay = true;
   }
 }
@@ -211,7 +222,9 @@ void Scheduler::fail_all(const Error& error) {
   state_->requests.clear();
 }
 
-void Scheduler::forget_cached(AdapterId adapter) { state_->pool.forget(adapter); }
+void Scheduler::forget_cached(AdapterId adapter) {
+  state_->pool.forget(adapter);
+}
 
 bool Scheduler::uses(AdapterId adapter) const {
   return std::ranges::any_of(state_->requests, [adapter](const auto& entry) {

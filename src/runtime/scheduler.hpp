@@ -19,20 +19,20 @@
 namespace hf::runtime {
 
 struct SchedulerOptions {
-  std::uint32_t requests_max = 512;        ///< Running and waiting; more are refused (429).
-  std::uint32_t choices_max = 128;         ///< Of one request.
-  std::uint32_t running_max = 64;          ///< Sequences computed at once.
-  std::uint32_t cached_sequences_max = 64; ///< Finished prefixes kept for reuse.
-  std::uint32_t step_tokens = 0;           ///< Rows of a step while others decode; 0: from the cost curve.
-  std::uint32_t prefill_tokens = 512;      ///< Prompt rows of a step while nobody decodes.
-  std::uint32_t request_tokens_max = 0;    ///< Prompt plus output; 0: as the model was trained.
+  std::uint32_t requests_max = 512;         ///< Running and waiting; more are refused (429).
+  std::uint32_t choices_max = 128;          ///< Of one request.
+  std::uint32_t running_max = 64;           ///< Sequences computed at once.
+  std::uint32_t cached_sequences_max = 64;  ///< Finished prefixes kept for reuse.
+  std::uint32_t step_tokens = 0;  ///< Rows of a step while others decode; 0: from the cost curve.
+  std::uint32_t prefill_tokens = 512;    ///< Prompt rows of a step while nobody decodes.
+  std::uint32_t request_tokens_max = 0;  ///< Prompt plus output; 0: as the model was trained.
   double step_ms_target = 0;  ///< Longest step while others decode; 0: from the cost curve.
   std::uint64_t swap_bytes_max = std::uint64_t{4} << 30U;
   Duration ageing = std::chrono::seconds(10);  ///< Waiting that raises a request by one class.
   bool share_prefixes = true;
   bool speculate = true;
-  std::uint32_t draft_tokens_max = 8;      ///< Guessed tokens verified in one step.
-  std::uint32_t draft_sequences_max = 4;   ///< With more sequences decoding nothing is guessed.
+  std::uint32_t draft_tokens_max = 8;     ///< Guessed tokens verified in one step.
+  std::uint32_t draft_sequences_max = 4;  ///< With more sequences decoding nothing is guessed.
 };
 
 /// Receives events in order; must not block for long. Called on the engine thread.
@@ -51,8 +51,8 @@ class Scheduler {
   /// Takes the request or emits Failed for it (too long: invalid_argument with both numbers; too
   /// many: resource_exhausted).
   void submit(PreparedRequest request);
-  /// Drops the request before the next step, emits ChoiceDone (cancelled) for open choices and Done.
-  /// Unknown ids are ignored.
+  /// Drops the request before the next step, emits ChoiceDone (cancelled) for open choices and
+  /// Done. Unknown ids are ignored.
   void cancel(wire::RequestId id);
   /// Computes one step. False if there was nothing to do.
   /// Errors: internal, from the runner; the engine must end.

@@ -1,7 +1,7 @@
 // How the scheduler behaves when much is asked at once.
-#include <gtest/gtest.h>
-
 #include <algorithm>
+
+#include <gtest/gtest.h>
 
 #include "runtime/scheduler_rig.hpp"
 
@@ -17,7 +17,9 @@ std::vector<CostPoint> curve(const std::function<double(std::uint32_t)>& cost_ms
 }
 
 // 6 ms for the weights, then 1 ms a row.
-double cpu_cost(std::uint32_t rows) { return 6.0 + rows; }
+double cpu_cost(std::uint32_t rows) {
+  return 6.0 + rows;
+}
 
 TEST(SchedulerLoad, steps_stay_short_while_others_decode) {
   Rig rig({.script = random_letters(kNever)});
@@ -133,7 +135,8 @@ TEST(SchedulerLoad, a_flood_of_one_tenant_does_not_delay_another) {
   single.request.tenant = "single";
   rig.submit(single);
   while (!rig.answers[200].over()) rig.step();
-  const auto over = std::ranges::count_if(rig.answers, [](const auto& entry) { return entry.second.over(); });
+  const auto over =
+      std::ranges::count_if(rig.answers, [](const auto& entry) { return entry.second.over(); });
   EXPECT_LE(over, 13);
   rig.run();
 }
@@ -169,7 +172,8 @@ TEST(SchedulerLoad, two_adapters_get_their_first_token_quickly) {
     rig.submit(asked.back());
   }
   for (int i = 0; i < 9; ++i) rig.step();
-  for (wire::RequestId id = 1; id <= 12; ++id) EXPECT_FALSE(rig.answers[id].choices[0].tokens.empty()) << id;
+  for (wire::RequestId id = 1; id <= 12; ++id)
+    EXPECT_FALSE(rig.answers[id].choices[0].tokens.empty()) << id;
   EXPECT_TRUE(rig.scheduler->uses(2));
   rig.run();
   for (const auto& request : asked) rig.expect_reference(request);
@@ -181,8 +185,9 @@ TEST(SchedulerLoad, two_adapters_get_their_first_token_quickly) {
 
 TEST(SchedulerLoad, decoding_and_prompts_share_tiny_steps) {
   for (const std::uint32_t rows : {1U, 2U, 5U}) {
-    Rig rig({.facts = {.cells_total = 2048, .sequences_max = 32, .rows_max = rows, .outputs_max = rows},
-             .scheduler = {.share_prefixes = false}});
+    Rig rig(
+        {.facts = {.cells_total = 2048, .sequences_max = 32, .rows_max = rows, .outputs_max = rows},
+         .scheduler = {.share_prefixes = false}});
     std::vector<PreparedRequest> asked;
     for (wire::RequestId id = 1; id <= 8; ++id) {
       asked.push_back(make_request(id, letters(20, static_cast<unsigned>(id)), 20));
@@ -234,7 +239,8 @@ TEST(SchedulerLoad, nothing_is_guessed_where_rows_cost_their_price) {
 TEST(SchedulerLoad, nothing_is_guessed_under_load) {
   Rig rig({.script = loop_script});
   rig.scheduler->set_costs(curve([](std::uint32_t) { return 20.0; }));
-  for (wire::RequestId id = 1; id <= 8; ++id) rig.submit(make_request(id, "abcdefghijkabcdefghijk", 50));
+  for (wire::RequestId id = 1; id <= 8; ++id)
+    rig.submit(make_request(id, "abcdefghijkabcdefghijk", 50));
   for (int i = 0; i < 40; ++i) rig.step();
   EXPECT_EQ(rig.stats().drafted_tokens, 0U);
   rig.run();

@@ -69,7 +69,8 @@ void Scheduler::State::absorb_part(const Part& part, std::size_t first_output) {
 // Returns how many of the computed guesses were wrong.
 std::uint32_t Scheduler::State::take_outputs(Sequence& sequence, std::size_t first_output,
                                              std::uint32_t outputs) {
-  const bool learns = guesses_may_pay && options.speculate && decoding.size() <= options.draft_sequences_max;
+  const bool learns =
+      guesses_may_pay && options.speculate && decoding.size() <= options.draft_sequences_max;
   std::uint32_t right = 0;
   for (std::uint32_t i = 0; i < outputs; ++i) {
     if (learns) {

@@ -79,12 +79,12 @@ void Scheduler::State::add_part(Sequence& sequence, std::uint32_t count, std::ui
   const auto adapter = sequence.request.prepared.adapter;
   const auto known = sequence.missing();
   for (std::uint32_t i = 0; i < count; ++i) {
-    rows.push_back({.token = i < known ? sequence.history[sequence.computed + i]
-                                       : sequence.guess[i - known],
-                    .position = sequence.computed + i,
-                    .sequence = sequence.slot,
-                    .adapter = adapter,
-                    .wants_logits = i + outputs >= count});
+    rows.push_back(
+        {.token = i < known ? sequence.history[sequence.computed + i] : sequence.guess[i - known],
+         .position = sequence.computed + i,
+         .sequence = sequence.slot,
+         .adapter = adapter,
+         .wants_logits = i + outputs >= count});
   }
   parts.push_back({&sequence, count, outputs});
 }
@@ -129,7 +129,8 @@ void Scheduler::State::add_prompts(std::uint32_t rows_max) {
 void Scheduler::State::add_guesses(std::uint32_t rows_max) {
   const auto decoders = static_cast<std::uint32_t>(decoding.size());
   if (!options.speculate || !guesses_may_pay || !runner.facts().truncates || !prompts.empty() ||
-      decoders == 0 || decoders > options.draft_sequences_max || decoding_total != decoders) {
+      decoders == 0 || decoders > options.draft_sequences_max || decoding_total != decoders ||
+      decoders > rows_max) {
     return;
   }
   double tokens_expected = decoders;
@@ -198,7 +199,8 @@ bool Scheduler::State::plan() {
       continue;
     }
     add_decoding(decoders);
-    const auto room = std::min(facts.rows_max, rows_limit) - static_cast<std::uint32_t>(rows.size());
+    const auto room =
+        std::min(facts.rows_max, rows_limit) - static_cast<std::uint32_t>(rows.size());
     if (!prompts.empty()) {
       const auto wanted = std::min(room, prompt_budget());
       (void)pool.make_room(decoders + wanted);

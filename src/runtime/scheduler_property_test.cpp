@@ -1,8 +1,8 @@
 // Whatever is asked, in whatever order: every answer is that of the model alone, and nothing leaks.
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <random>
+
+#include <gtest/gtest.h>
 
 #include "runtime/scheduler_rig.hpp"
 
@@ -13,7 +13,9 @@ class Chance {
  public:
   explicit Chance(unsigned seed) : random_(seed) {}
   std::uint32_t below(std::uint32_t limit) { return static_cast<std::uint32_t>(random_() % limit); }
-  std::uint32_t between(std::uint32_t low, std::uint32_t high) { return low + below(high - low + 1); }
+  std::uint32_t between(std::uint32_t low, std::uint32_t high) {
+    return low + below(high - low + 1);
+  }
   bool one_in(std::uint32_t count) { return below(count) == 0; }
 
  private:
@@ -40,7 +42,8 @@ RigOptions random_options(Chance& chance) {
 
 PreparedRequest random_request(Chance& chance, wire::RequestId id, TimePoint now) {
   const std::string shared = letters(60, 1 + chance.below(2)).substr(0, chance.between(1, 60));
-  auto made = make_request(id, shared + letters(chance.below(30), static_cast<unsigned>(id)), chance.below(50));
+  auto made = make_request(id, shared + letters(chance.below(30), static_cast<unsigned>(id)),
+                           chance.below(50));
   auto& request = made.request;
   request.choices = chance.one_in(4) ? chance.between(2, 4) : 1;
   if (chance.one_in(2)) request.sampling = {.temperature = 1, .seed = id};

@@ -1,8 +1,8 @@
 #include "runtime/scheduler_rig.hpp"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
+
+#include <gtest/gtest.h>
 
 #include "runtime/choice_output.hpp"
 
@@ -13,7 +13,8 @@ const std::vector<std::string> kMarkers = {"<tool_call>"};
 
 }  // namespace
 
-PreparedRequest make_request(wire::RequestId id, std::string_view prompt, std::uint32_t max_tokens) {
+PreparedRequest make_request(wire::RequestId id, std::string_view prompt,
+                             std::uint32_t max_tokens) {
   PreparedRequest made;
   made.request.id = id;
   made.request.sampling.temperature = 0;
@@ -31,8 +32,8 @@ std::string letters(std::size_t count, unsigned seed) {
   return text;
 }
 
-TestChoice reference(const PreparedRequest& request, std::uint32_t choice, const LogitScript& script,
-                     std::uint32_t context) {
+TestChoice reference(const PreparedRequest& request, std::uint32_t choice,
+                     const LogitScript& script, std::uint32_t context) {
   const TokenTexts texts(ByteTokenizer(), kMarkers);
   const auto table = texts.table();
   const auto room = context - static_cast<std::uint32_t>(request.prompt.size());
@@ -45,7 +46,8 @@ TestChoice reference(const PreparedRequest& request, std::uint32_t choice, const
     if (const auto token = output.next(logits)) history.push_back(*token);
   }
   auto delta = output.take_delta();
-  TestChoice made{.tokens = std::move(delta.tokens), .text = std::move(delta.text), .logprobs = delta.logprobs};
+  TestChoice made{
+      .tokens = std::move(delta.tokens), .text = std::move(delta.text), .logprobs = delta.logprobs};
   made.done = wire::ChoiceDone{.id = request.request.id,
                                .choice = choice,
                                .reason = output.ending().reason,
@@ -125,7 +127,8 @@ void Rig::expect_reference(const PreparedRequest& request) {
   ASSERT_TRUE(answer.started) << id;
   EXPECT_EQ(answer.started->tokens, request.prompt);
   const auto trained = options.facts.context_train_tokens;
-  const auto context = trained == 0 ? options.facts.cells_total : std::min(trained, options.facts.cells_total);
+  const auto context =
+      trained == 0 ? options.facts.cells_total : std::min(trained, options.facts.cells_total);
   std::uint32_t total = 0;
   for (std::uint32_t i = 0; i < request.request.choices; ++i) {
     const auto expected = reference(request, i, options.script, context);

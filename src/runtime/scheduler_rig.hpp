@@ -30,17 +30,19 @@ struct TestAnswer {
 };
 
 struct RigOptions {
-  RunnerFacts facts = {.cells_total = 4096, .sequences_max = 64, .rows_max = 512, .outputs_max = 64};
+  RunnerFacts facts = {
+      .cells_total = 4096, .sequences_max = 64, .rows_max = 512, .outputs_max = 64};
   SchedulerOptions scheduler = {};
   LogitScript script = random_letters(40);
 };
 
-PreparedRequest make_request(wire::RequestId id, std::string_view prompt, std::uint32_t max_tokens = 0);
+PreparedRequest make_request(wire::RequestId id, std::string_view prompt,
+                             std::uint32_t max_tokens = 0);
 /// `count` letters that depend on the seed.
 std::string letters(std::size_t count, unsigned seed);
 /// The request's choice computed alone, one token after the other.
-TestChoice reference(const PreparedRequest& request, std::uint32_t choice, const LogitScript& script,
-                     std::uint32_t context);
+TestChoice reference(const PreparedRequest& request, std::uint32_t choice,
+                     const LogitScript& script, std::uint32_t context);
 
 class Rig {
  public:

@@ -30,27 +30,27 @@ struct Sequence : QueueItem {
   ActiveRequest& request;
   ChoiceOutput output;
   Place place = Place::waiting;
-  std::vector<Token> history = {};     // Prompt and output; never empty.
-  std::uint32_t computed = 0;          // Of history, in the cache; less than its size.
-  std::uint32_t expected = 0;          // Size of history in the end, as guessed for admission.
-  std::uint32_t paid = 0;              // Rows computed for it.
-  SequenceId slot = 0;                 // While running.
-  std::uint64_t order = 0;             // Of admission.
-  std::uint32_t boost = UINT32_MAX;    // Best class of those that wait for its prefix.
-  SequenceId awaited = 0;              // Who computes its prefix already.
-  std::uint64_t awaited_order = 0;     // 0: nobody; always less than its own order.
+  std::vector<Token> history = {};   // Prompt and output; never empty.
+  std::uint32_t computed = 0;        // Of history, in the cache; less than its size.
+  std::uint32_t expected = 0;        // Size of history in the end, as guessed for admission.
+  std::uint32_t paid = 0;            // Rows computed for it.
+  SequenceId slot = 0;               // While running.
+  std::uint64_t order = 0;           // Of admission.
+  std::uint32_t boost = UINT32_MAX;  // Best class of those that wait for its prefix.
+  SequenceId awaited = 0;            // Who computes its prefix already.
+  std::uint64_t awaited_order = 0;   // 0: nobody; always less than its own order.
   std::uint32_t awaited_tokens = 0;
-  SequencePool::Saved saved = {};      // While preempted.
+  SequencePool::Saved saved = {};  // While preempted.
   DraftIndex drafts = {};
-  std::vector<Token> guess = {};       // Of the present step.
+  std::vector<Token> guess = {};  // Of the present step.
 };
 
 struct ActiveRequest {
   PreparedRequest prepared;
   SequencePool::Namespace key = {};
   std::vector<std::unique_ptr<Sequence>> choices = {};
-  std::uint32_t open = 0;              // Choices without ChoiceDone.
-  std::uint32_t tokens_resumed = 0;    // Of choices that were finished before.
+  std::uint32_t open = 0;            // Choices without ChoiceDone.
+  std::uint32_t tokens_resumed = 0;  // Of choices that were finished before.
   bool started = false;
   std::uint32_t cached_tokens = 0;
   TimePoint deadline = TimePoint::max();
@@ -132,7 +132,7 @@ struct Scheduler::State {
   StepCosts costs = {};
   std::uint32_t request_tokens_max = 0;
   std::unordered_map<wire::RequestId, std::unique_ptr<ActiveRequest>> requests = {};
-  std::vector<Sequence*> running = {};    // In order of admission.
+  std::vector<Sequence*> running = {};  // In order of admission.
   std::vector<Sequence*> preempted = {};
   TimePoint now{};
   TimePoint next_deadline = TimePoint::max();
@@ -143,7 +143,7 @@ struct Scheduler::State {
   std::uint32_t rows_limit = UINT32_MAX;      // Less after the runner found no cells.
   std::vector<Sequence*> decoding = {};       // Of the step's adapter.
   std::vector<Sequence*> prompts = {};
-  std::uint32_t decoding_total = 0;           // Of all adapters.
+  std::uint32_t decoding_total = 0;  // Of all adapters.
   std::vector<Row> rows = {};
   std::vector<Part> parts = {};
   std::vector<Token> probe = {};

@@ -1,9 +1,9 @@
 #include "runtime/scheduler.hpp"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <numeric>
+
+#include <gtest/gtest.h>
 
 #include "runtime/scheduler_rig.hpp"
 
@@ -37,7 +37,8 @@ TEST(Scheduler, computes_each_token_once) {
 TEST(Scheduler, batches_everything_that_runs) {
   Rig rig;
   std::vector<PreparedRequest> asked;
-  for (wire::RequestId id = 1; id <= 20; ++id) asked.push_back(make_request(id, letters(10, static_cast<unsigned>(id)), 30));
+  for (wire::RequestId id = 1; id <= 20; ++id)
+    asked.push_back(make_request(id, letters(10, static_cast<unsigned>(id)), 30));
   for (const auto& request : asked) rig.submit(request);
   rig.run();
   for (const auto& request : asked) rig.expect_reference(request);
@@ -178,7 +179,8 @@ TEST(Scheduler, does_not_share_between_scopes) {
 }
 
 TEST(Scheduler, computes_a_shared_prefix_once_while_it_is_in_flight) {
-  Rig rig({.facts = {.cells_total = 8192, .sequences_max = 64, .rows_max = 128, .outputs_max = 64}});
+  Rig rig(
+      {.facts = {.cells_total = 8192, .sequences_max = 64, .rows_max = 128, .outputs_max = 64}});
   const auto prefix = letters(600, 5);
   std::vector<PreparedRequest> asked;
   for (wire::RequestId id = 1; id <= 8; ++id) {
@@ -212,13 +214,18 @@ TEST(Scheduler, shutdown_fails_everything) {
   rig.submit(make_request(2, "abc"));
   rig.step();
   rig.scheduler->fail_all(Error{Errc::unavailable, "Going down."});
-  for (wire::RequestId id = 1; id <= 2; ++id) EXPECT_EQ(rig.answers[id].failed->code, Errc::unavailable);
+  for (wire::RequestId id = 1; id <= 2; ++id)
+    EXPECT_EQ(rig.answers[id].failed->code, Errc::unavailable);
   rig.expect_clean();
 }
 
 TEST(Scheduler, serves_models_that_can_neither_share_nor_cut) {
-  Rig rig({.facts = {.cells_total = 256, .sequences_max = 8, .rows_max = 64, .outputs_max = 8,
-                     .shares_prefixes = false, .truncates = false}});
+  Rig rig({.facts = {.cells_total = 256,
+                     .sequences_max = 8,
+                     .rows_max = 64,
+                     .outputs_max = 8,
+                     .shares_prefixes = false,
+                     .truncates = false}});
   std::vector<PreparedRequest> asked;
   for (wire::RequestId id = 1; id <= 12; ++id) {
     asked.push_back(make_request(id, letters(40, 6), 30));

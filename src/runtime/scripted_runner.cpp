@@ -1,9 +1,9 @@
 #include "runtime/scripted_runner.hpp"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cstring>
+
+#include <gtest/gtest.h>
 
 namespace hf::runtime {
 
@@ -37,11 +37,12 @@ Result<StepOutcome> ScriptedRunner::step(std::span<const Row> rows) {
     if (row.wants_logits) compute(held);
   }
   EXPECT_LE(outputs_.size(), facts_.outputs_max);
-  steps.push_back({static_cast<std::uint32_t>(rows.size()), static_cast<std::uint32_t>(outputs_.size()),
-                   rows.front().adapter});
+  steps.push_back({static_cast<std::uint32_t>(rows.size()),
+                   static_cast<std::uint32_t>(outputs_.size()), rows.front().adapter});
   if (clock != nullptr) {
     const auto ms = cost_ms ? cost_ms(steps.back().rows) : 1.0;
-    clock->advance(std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(ms)));
+    clock->advance(
+        std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(ms)));
   }
   return StepOutcome::done;
 }
@@ -51,7 +52,8 @@ void ScriptedRunner::share(SequenceId from, SequenceId to, std::uint32_t tokens)
   share_range(from, to, 0, tokens);
 }
 
-void ScriptedRunner::share_range(SequenceId from, SequenceId to, std::uint32_t begin, std::uint32_t end) {
+void ScriptedRunner::share_range(SequenceId from, SequenceId to, std::uint32_t begin,
+                                 std::uint32_t end) {
   EXPECT_TRUE(facts_.shares_prefixes);
   const auto& source = sequences_[from];
   auto& target = sequences_[to];

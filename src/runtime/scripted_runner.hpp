@@ -46,7 +46,8 @@ using LogitScript = std::function<void(std::span<const Token> tokens, AdapterId,
 inline LogitScript random_letters(std::uint64_t length) {
   return [length](std::span<const Token> tokens, AdapterId adapter, std::span<float> logits) {
     std::uint64_t hash = std::uint64_t{1469598103934665603} + adapter * std::uint64_t{977};
-    for (const auto token : tokens) hash = (hash ^ static_cast<std::uint32_t>(token)) * std::uint64_t{1099511628211};
+    for (const auto token : tokens)
+      hash = (hash ^ static_cast<std::uint32_t>(token)) * std::uint64_t{1099511628211};
     hash ^= hash >> 31U;
     std::ranges::fill(logits, -20.0F);
     for (Token letter = 'a'; letter <= 'z'; ++letter) {
@@ -59,7 +60,8 @@ inline LogitScript random_letters(std::uint64_t length) {
 
 class ScriptedRunner final : public Runner {
  public:
-  ScriptedRunner(RunnerFacts facts, LogitScript script) : facts_(facts), script_(std::move(script)) {
+  ScriptedRunner(RunnerFacts facts, LogitScript script)
+      : facts_(facts), script_(std::move(script)) {
     facts_.vocabulary = kVocabulary;
     for (std::uint32_t cell = 0; cell < facts_.cells_total; ++cell) free_.insert(cell);
   }
@@ -86,8 +88,8 @@ class ScriptedRunner final : public Runner {
   std::uint32_t restores = 0;
   /// Set by tests.
   bool restores_fail = false;
-  std::uint32_t cells_unusable = 0;         ///< As if fragments could not be used.
-  ManualClock* clock = nullptr;             ///< Moved by what a step costs.
+  std::uint32_t cells_unusable = 0;  ///< As if fragments could not be used.
+  ManualClock* clock = nullptr;      ///< Moved by what a step costs.
   std::function<double(std::uint32_t rows)> cost_ms = {};
 
   [[nodiscard]] std::uint32_t cells_used() const {

@@ -21,12 +21,14 @@ SequencePool::SequencePool(Runner& runner, const SequencePoolOptions& options)
   for (auto id = runner.facts().sequences_max; id > 0; --id) free_ids_.push_back(id - 1);
 }
 
-SequenceId SequencePool::open(const Namespace& key, std::span<const Token> tokens, std::uint64_t order) {
+SequenceId SequencePool::open(const Namespace& key, std::span<const Token> tokens,
+                              std::uint64_t order) {
   if (free_ids_.empty()) evict_one();
   HF_ASSERT(!free_ids_.empty());
   const auto id = free_ids_.back();
   free_ids_.pop_back();
-  slots_[id] = Slot{.key = key, .order = order, .planned = static_cast<std::uint32_t>(tokens.size())};
+  slots_[id] =
+      Slot{.key = key, .order = order, .planned = static_cast<std::uint32_t>(tokens.size())};
   tree_.insert(key, tokens, id);
   return id;
 }
@@ -62,12 +64,14 @@ void SequencePool::close_cached(SequenceId sequence, std::span<const Token> toke
   while (cached_ > options_.cached_sequences_max) evict_one();
 }
 
-SequencePool::Match SequencePool::find_computed(SequenceId self, std::span<const Token> tokens) const {
+SequencePool::Match SequencePool::find_computed(SequenceId self,
+                                                std::span<const Token> tokens) const {
   return tree_.find(slots_[self].key, tokens,
                     [&](SequenceId id) { return id == self ? 0 : ledger_.tokens(id); });
 }
 
-SequencePool::Match SequencePool::find_coming(SequenceId self, std::span<const Token> tokens) const {
+SequencePool::Match SequencePool::find_coming(SequenceId self,
+                                              std::span<const Token> tokens) const {
   const auto order = slots_[self].order;
   return tree_.find(slots_[self].key, tokens, [&](SequenceId id) {
     const auto& other = slots_[id];
@@ -77,7 +81,8 @@ SequencePool::Match SequencePool::find_coming(SequenceId self, std::span<const T
 
 SequencePool::Match SequencePool::find(const Namespace& key, std::span<const Token> tokens) const {
   return tree_.find(key, tokens, [&](SequenceId id) {
-    return slots_[id].order > 0 ? std::max(slots_[id].planned, ledger_.tokens(id)) : ledger_.tokens(id);
+    return slots_[id].order > 0 ? std::max(slots_[id].planned, ledger_.tokens(id))
+                                : ledger_.tokens(id);
   });
 }
 
@@ -138,7 +143,8 @@ bool SequencePool::make_room(std::uint32_t cells) {
 
 void SequencePool::forget(AdapterId adapter) {
   for (SequenceId id = 0; id < slots_.size(); ++id) {
-    if (slots_[id].cached && (adapter == UINT32_MAX || slots_[id].key.adapter == adapter)) drop_cached(id);
+    if (slots_[id].cached && (adapter == UINT32_MAX || slots_[id].key.adapter == adapter))
+      drop_cached(id);
   }
 }
 
@@ -146,7 +152,8 @@ SequencePool::Saved SequencePool::save(SequenceId sequence) {
   Saved saved;
   const auto tokens = ledger_.tokens(sequence);
   if (options_.swap_bytes_max == 0 || ledger_.exclusive(sequence) < kSwapTokensMin) return saved;
-  const auto room = static_cast<double>(options_.swap_bytes_max - std::min(swapped_bytes_, options_.swap_bytes_max));
+  const auto room = static_cast<double>(options_.swap_bytes_max -
+                                        std::min(swapped_bytes_, options_.swap_bytes_max));
   if (bytes_per_token_ * tokens > room) return saved;
   auto bytes = runner_.save(sequence);
   if (!bytes) return saved;

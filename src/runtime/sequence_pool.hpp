@@ -53,7 +53,8 @@ class SequencePool {
   [[nodiscard]] std::uint64_t order(SequenceId sequence) const { return slots_[sequence].order; }
   /// Of the tokens of a match those that need no cells beyond the ones that are live or promised.
   [[nodiscard]] std::uint32_t shared_for_free(const Match& match) const {
-    return is_open(match.sequence) ? match.tokens : ledger_.live_among(match.sequence, match.tokens);
+    return is_open(match.sequence) ? match.tokens
+                                   : ledger_.live_among(match.sequence, match.tokens);
   }
   void share(SequenceId from, SequenceId to, std::uint32_t tokens);
   /// Notes rows that the runner computed.
@@ -85,8 +86,8 @@ class SequencePool {
  private:
   struct Slot {
     Namespace key = {};
-    std::uint64_t order = 0;      // 0: not open (free or cached).
-    std::uint32_t planned = 0;    // Tokens an open one will have.
+    std::uint64_t order = 0;    // 0: not open (free or cached).
+    std::uint32_t planned = 0;  // Tokens an open one will have.
     bool cached = false;
     std::uint64_t last_used = 0;  // Of cached ones: ticks.
     std::uint32_t hits = 0;

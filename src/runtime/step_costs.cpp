@@ -13,7 +13,9 @@ constexpr std::uint32_t kRowsMost = 512;
 }  // namespace
 
 StepCosts::StepCosts(std::vector<CostPoint> points) {
-  std::erase_if(points, [](const CostPoint& p) { return p.rows == 0 || !(p.ms > 0) || !std::isfinite(p.ms); });
+  std::erase_if(points, [](const CostPoint& p) {
+    return p.rows == 0 || !(p.ms > 0) || !std::isfinite(p.ms);
+  });
   std::ranges::sort(points, {}, &CostPoint::rows);
   for (const auto& point : points) {
     if (!points_.empty() && points_.back().rows == point.rows) continue;

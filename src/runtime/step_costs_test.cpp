@@ -1,8 +1,8 @@
 #include "runtime/step_costs.hpp"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
+
+#include <gtest/gtest.h>
 
 namespace hf::runtime {
 namespace {

@@ -15,8 +15,8 @@ class TextAssembler {
   explicit TextAssembler(std::vector<std::string> stop);
 
   struct Fed {
-    std::string text;                            ///< Deliverable now; may be empty.
-    std::optional<std::string> stop_string = {}; ///< Found: generation ends, text ends before it.
+    std::string text;                             ///< Deliverable now; may be empty.
+    std::optional<std::string> stop_string = {};  ///< Found: generation ends, text ends before it.
   };
   /// Adds one token's bytes. Of several stop strings the one that ends first counts, of those the
   /// longest.

@@ -1,8 +1,8 @@
 #include "runtime/text_assembler.hpp"
 
-#include <gtest/gtest.h>
-
 #include <random>
+
+#include <gtest/gtest.h>
 
 #include "base/utf8.hpp"
 
@@ -28,7 +28,8 @@ Whole naive(std::string_view bytes, const std::vector<std::string>& stops) {
   return {text, std::nullopt};
 }
 
-Whole in_pieces(std::string_view bytes, const std::vector<std::string>& stops, std::mt19937& random) {
+Whole in_pieces(std::string_view bytes, const std::vector<std::string>& stops,
+                std::mt19937& random) {
   TextAssembler assembler(stops);
   Whole whole;
   while (!bytes.empty()) {
@@ -73,8 +74,8 @@ TEST(TextAssembler, repairs_an_unfinished_end) {
 }
 
 TEST(TextAssembler, equals_the_whole_text_model_for_random_cuts) {
-  const std::vector<std::string> letters = {"a", "b", "ab", "\xC3\xA9", "\xF0\x9F\x98\x80",
-                                            "\xE4\xBD\xA0"};
+  const std::vector<std::string> letters = {
+      "a", "b", "ab", "\xC3\xA9", "\xF0\x9F\x98\x80", "\xE4\xBD\xA0"};
   std::mt19937 random(7);
   for (int round = 0; round < 20'000; ++round) {
     std::vector<std::string> stops(random() % 4);

@@ -1,22 +1,24 @@
 #include "runtime/thread_team.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <climits>
+
 #include <immintrin.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <chrono>
-#include <climits>
-
 namespace hf::runtime {
 namespace {
 
-// Waits in a balanced step take a few microseconds; a lost core costs a scheduler slice, 1 ms or more.
+// Waits in a balanced step take a few microseconds; a lost core costs a scheduler slice, 1 ms or
+// more.
 constexpr std::uint64_t kLostCoreNs = 400'000;
 constexpr std::uint64_t kSpinQuietNs = 1'000'000;
 constexpr std::uint64_t kSpinContendedNs = 2'000;
-constexpr std::uint64_t kSpinIdleNs = 50'000;  // Between regions the engine samples or waits for work.
+constexpr std::uint64_t kSpinIdleNs =
+    50'000;  // Between regions the engine samples or waits for work.
 constexpr int kLostCorePoints = 12;
 
 std::uint64_t now_ns() {

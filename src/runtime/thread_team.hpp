@@ -16,10 +16,12 @@ class WaitMeter {
   /// Sleeps or spins until `counter` differs from `seen`. `sleepers`: raised while asleep, so that
   /// the other side knows whether to wake. `measured`: the wait tells of contention.
   enum class Kind : std::uint8_t { measured, idle };
-  void wait(std::atomic<std::uint32_t>& counter, std::uint32_t seen, std::atomic<std::uint32_t>& sleepers,
-            Kind kind);
+  void wait(std::atomic<std::uint32_t>& counter, std::uint32_t seen,
+            std::atomic<std::uint32_t>& sleepers, Kind kind);
   static void wake(std::atomic<std::uint32_t>& counter, std::atomic<std::uint32_t>& sleepers);
-  [[nodiscard]] bool contended() const { return score_.load(std::memory_order_relaxed) > kScoreContended; }
+  [[nodiscard]] bool contended() const {
+    return score_.load(std::memory_order_relaxed) > kScoreContended;
+  }
   void force(int policy) { policy_.store(policy, std::memory_order_relaxed); }
   [[nodiscard]] int policy() const { return policy_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t regions() const { return regions_.load(std::memory_order_relaxed); }

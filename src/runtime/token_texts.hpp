@@ -21,7 +21,8 @@ class TokenTexts {
 
   /// The token's bytes (may be part of a character); empty for control tokens and unknown ids.
   [[nodiscard]] std::string_view text(Token token) const {
-    return known(token) ? std::string_view(texts_[static_cast<std::size_t>(token)]) : std::string_view();
+    return known(token) ? std::string_view(texts_[static_cast<std::size_t>(token)])
+                        : std::string_view();
   }
   /// True for end-of-generation tokens.
   [[nodiscard]] bool ends(Token token) const {
@@ -30,7 +31,9 @@ class TokenTexts {
   [[nodiscard]] bool known(Token token) const {
     return token >= 0 && static_cast<std::size_t>(token) < texts_.size();
   }
-  [[nodiscard]] std::uint32_t vocabulary() const { return static_cast<std::uint32_t>(texts_.size()); }
+  [[nodiscard]] std::uint32_t vocabulary() const {
+    return static_cast<std::uint32_t>(texts_.size());
+  }
   /// The vocabulary as a grammar sees it.
   [[nodiscard]] grammar::TokenTable table() const;
 
