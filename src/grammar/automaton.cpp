@@ -31,7 +31,8 @@ class AutomatonBuilder {
 
   Result<Automaton> run() {
     if (weigh() > kDepthMax) {
-      return fail(Errc::invalid_argument, "The grammar's groups and repetitions are nested too deeply.");
+      return fail(Errc::invalid_argument,
+                  "The grammar's groups and repetitions are nested too deeply.");
     }
     for (const auto& rule : syntax_.rules) bodies_.push_back(rule.body);
     // Repeated parts append to bodies_ while it is walked.
@@ -60,9 +61,10 @@ class AutomatonBuilder {
 
  private:
   std::unexpected<Error> too_large() const {
-    return fail(Errc::invalid_argument,
-                std::format("The grammar needs more than {} parser states; use smaller repetitions.",
-                            limits_.elements_max));
+    return fail(
+        Errc::invalid_argument,
+        std::format("The grammar needs more than {} parser states; use smaller repetitions.",
+                    limits_.elements_max));
   }
 
   std::uint32_t new_state() {
@@ -109,13 +111,19 @@ class AutomatonBuilder {
     const auto& node = syntax_.nodes[index];
     if (too_large_) return;
     switch (node.kind) {
-      case NodeKind::literal: return connect_literal(node.text, from, to);
-      case NodeKind::char_class: return connect_class(node.index, from, to);
-      case NodeKind::reference: calls_.push_back({from, {node.index, to}}); return;
+      case NodeKind::literal:
+        return connect_literal(node.text, from, to);
+      case NodeKind::char_class:
+        return connect_class(node.index, from, to);
+      case NodeKind::reference:
+        calls_.push_back({from, {node.index, to}});
+        return;
       case NodeKind::alternation:
         return connect_alternatives(node, from, to);
-      case NodeKind::sequence: return connect_sequence(node, from, to);
-      case NodeKind::repeat: return connect_repeat(index, from, to);
+      case NodeKind::sequence:
+        return connect_sequence(node, from, to);
+      case NodeKind::repeat:
+        return connect_repeat(index, from, to);
     }
   }
 
@@ -165,7 +173,8 @@ class AutomatonBuilder {
           add_byte(state, sequence[i], to);
           break;
         }
-        const ByteSequence rest(sequence.begin() + static_cast<std::ptrdiff_t>(i) + 1, sequence.end());
+        const ByteSequence rest(sequence.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                                sequence.end());
         const auto [tail, fresh] = tails.try_emplace(rest, kNone);
         if (fresh) tail->second = new_state();
         add_byte(state, sequence[i], tail->second);
@@ -264,7 +273,9 @@ class AutomatonBuilder {
 
   void lay_out() {
     out_.states_.resize(states_);
-    const auto by_source = [](const auto& left, const auto& right) { return left.from < right.from; };
+    const auto by_source = [](const auto& left, const auto& right) {
+      return left.from < right.from;
+    };
     std::ranges::stable_sort(bytes_, by_source);
     std::ranges::stable_sort(jumps_, by_source);
     std::ranges::stable_sort(calls_, by_source);
@@ -336,7 +347,8 @@ class AutomatonBuilder {
   }
 
   std::string rule_name(std::uint32_t rule) const {
-    return rule < syntax_.rules.size() ? syntax_.rules[rule].name : std::string("(a repeated part)");
+    return rule < syntax_.rules.size() ? syntax_.rules[rule].name
+                                       : std::string("(a repeated part)");
   }
 
   /// Topological order over "may begin with"; a cycle there is left recursion.
@@ -374,7 +386,8 @@ class AutomatonBuilder {
       }
     }
     out_.by_order_.assign(finished.rbegin(), finished.rend());
-    for (std::uint32_t i = 0; i < out_.by_order_.size(); ++i) out_.entries_[out_.by_order_[i]].order = i;
+    for (std::uint32_t i = 0; i < out_.by_order_.size(); ++i)
+      out_.entries_[out_.by_order_[i]].order = i;
     return {};
   }
 
@@ -388,10 +401,11 @@ class AutomatonBuilder {
       names += rule_name(*rule) + " -> ";
     }
     if (static_cast<std::size_t>(path.end() - from) > kNamesShown) names += "... -> ";
-    return fail(Errc::invalid_argument,
-                std::format("The grammar is left-recursive ({}{}): a rule may not begin with itself, nor "
-                            "follow only parts that can be empty; put the repeated part behind it.",
-                            names, rule_name(back_to)));
+    return fail(
+        Errc::invalid_argument,
+        std::format("The grammar is left-recursive ({}{}): a rule may not begin with itself, nor "
+                    "follow only parts that can be empty; put the repeated part behind it.",
+                    names, rule_name(back_to)));
   }
 
   void classify_bytes() {
@@ -413,7 +427,8 @@ class AutomatonBuilder {
   Automaton out_;
   bool too_large_ = false;
   std::uint32_t states_ = 0;
-  std::vector<std::uint32_t> bodies_;  ///< Per rule: its node; repeated parts behind the named ones.
+  std::vector<std::uint32_t>
+      bodies_;  ///< Per rule: its node; repeated parts behind the named ones.
   std::vector<std::uint32_t> starts_;
   std::vector<std::uint32_t> accepts_;
   std::vector<std::uint64_t> weights_;

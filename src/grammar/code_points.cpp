@@ -82,7 +82,9 @@ CodePointSet::CodePointSet(std::vector<CodePointRange> ranges) {
   }
 }
 
-CodePointSet CodePointSet::all() { return CodePointSet({{0, kLast}}); }
+CodePointSet CodePointSet::all() {
+  return CodePointSet({{0, kLast}});
+}
 
 CodePointSet CodePointSet::complement() const {
   std::vector<CodePointRange> gaps;

@@ -30,11 +30,13 @@ class Parser {
     while (at_ < text_.size()) HF_TRY_VOID(rule());
     for (std::size_t i = 0; i < out_.rules.size(); ++i) {
       if (out_.rules[i].body != kNoBody) continue;
-      return error(first_use_[i], std::format("rule '{}' is used but not defined", out_.rules[i].name));
+      return error(first_use_[i],
+                   std::format("rule '{}' is used but not defined", out_.rules[i].name));
     }
     const auto root = names_.find("root");
     if (root == names_.end()) {
-      return fail(Errc::invalid_argument, "The grammar has no rule named 'root'; define where it starts.");
+      return fail(Errc::invalid_argument,
+                  "The grammar has no rule named 'root'; define where it starts.");
     }
     out_.root = root->second;
     return std::move(out_);
@@ -81,11 +83,12 @@ class Parser {
   }
 
   Result<std::uint32_t> rule_index(std::string_view rule_name, std::size_t at) {
-    const auto [entry, fresh] = names_.try_emplace(std::string(rule_name),
-                                                   static_cast<std::uint32_t>(out_.rules.size()));
+    const auto [entry, fresh] =
+        names_.try_emplace(std::string(rule_name), static_cast<std::uint32_t>(out_.rules.size()));
     if (fresh) {
       if (out_.rules.size() >= limits_.rules_max) {
-        return error(at, std::format("more than {} rules; make the grammar smaller", limits_.rules_max));
+        return error(
+            at, std::format("more than {} rules; make the grammar smaller", limits_.rules_max));
       }
       out_.rules.push_back({std::string(rule_name), kNoBody});
       first_use_.push_back(at);
@@ -95,7 +98,8 @@ class Parser {
 
   Result<std::uint32_t> add(Node node, std::size_t at) {
     if (out_.nodes.size() >= limits_.elements_max) {
-      return error(at, std::format("more than {} elements; make the grammar smaller", limits_.elements_max));
+      return error(
+          at, std::format("more than {} elements; make the grammar smaller", limits_.elements_max));
     }
     out_.nodes.push_back(std::move(node));
     return static_cast<std::uint32_t>(out_.nodes.size() - 1);
@@ -200,7 +204,8 @@ class Parser {
     const auto start = at_;
     std::uint64_t value = 0;
     while (std::isdigit(static_cast<unsigned char>(peek())) != 0) {
-      value = std::min<std::uint64_t>(value * 10 + static_cast<unsigned char>(peek() - '0'), 1U << 30U);
+      value =
+          std::min<std::uint64_t>(value * 10 + static_cast<unsigned char>(peek() - '0'), 1U << 30U);
       ++at_;
     }
     if (at_ == start) return error(at_, "a number was expected in the repetition");
@@ -224,7 +229,8 @@ class Parser {
     }
     if (peek() != '}') return error(at_, "'}' was expected");
     ++at_;
-    if (node.max < node.min) return error(start, "the repetition's upper bound is below its lower bound");
+    if (node.max < node.min)
+      return error(start, "the repetition's upper bound is below its lower bound");
     return {};
   }
 
@@ -248,19 +254,26 @@ class Parser {
     if (done()) return error(start, "an escape is cut off");
     const char c = text_[at_++];
     switch (c) {
-      case 'n': return U'\n';
-      case 'r': return U'\r';
-      case 't': return U'\t';
-      case 'x': case 'u': case 'U': {
+      case 'n':
+        return U'\n';
+      case 'r':
+        return U'\r';
+      case 't':
+        return U'\t';
+      case 'x':
+      case 'u':
+      case 'U': {
         const auto value = HF_TRY(hex(c == 'x' ? 2 : c == 'u' ? 4 : 8));
         if (value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF)) {
           return error(start, "the escape is no Unicode character");
         }
         return static_cast<char32_t>(value);
       }
-      default: break;
+      default:
+        break;
     }
-    if (std::ispunct(static_cast<unsigned char>(c)) == 0) return error(start, "the escape is unknown");
+    if (std::ispunct(static_cast<unsigned char>(c)) == 0)
+      return error(start, "the escape is unknown");
     return static_cast<char32_t>(c);
   }
 

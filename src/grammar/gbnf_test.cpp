@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include <format>
+
+#include <gtest/gtest.h>
 
 #include "grammar/test_vocabulary.hpp"
 
@@ -46,8 +46,9 @@ TEST(Gbnf, reads_repetitions) {
 }
 
 TEST(Gbnf, reads_groups_comments_and_line_ends) {
-  const auto grammar = gbnf("# start\nroot ::= ( \"x\" # inside\n  | item ) end\n  | \"z\"\n"
-                            "item ::= \"y\"\r\n\nend ::= \";\" # last");
+  const auto grammar = gbnf(
+      "# start\nroot ::= ( \"x\" # inside\n  | item ) end\n  | \"z\"\n"
+      "item ::= \"y\"\r\n\nend ::= \";\" # last");
   EXPECT_TRUE(matches(grammar, "x;"));
   EXPECT_TRUE(matches(grammar, "y;"));
   EXPECT_TRUE(matches(grammar, "z"));
@@ -62,7 +63,8 @@ TEST(Gbnf, matches_what_no_regular_expression_can) {
 }
 
 TEST(Gbnf, follows_ambiguity_through_shared_callers) {
-  const auto grammar = gbnf("root ::= pair \"1\" | pair \"2\" | \"a\" pair \"3\"\npair ::= \"a\" pair \"b\" | \"\"");
+  const auto grammar =
+      gbnf("root ::= pair \"1\" | pair \"2\" | \"a\" pair \"3\"\npair ::= \"a\" pair \"b\" | \"\"");
   EXPECT_TRUE(matches(grammar, "aabb1"));
   EXPECT_TRUE(matches(grammar, "aabb2"));
   EXPECT_TRUE(matches(grammar, "aaabb3"));
@@ -90,8 +92,10 @@ TEST(Gbnf, names_the_place_of_an_error) {
 
 TEST(Gbnf, refuses_left_recursion_by_name) {
   EXPECT_NE(gbnf_error("root ::= root \"a\" | \"b\"").find("(root -> root)"), std::string::npos);
-  EXPECT_NE(gbnf_error("root ::= x\nx ::= y \"1\" | \"2\"\ny ::= x").find("x -> y -> x"), std::string::npos);
-  EXPECT_NE(gbnf_error("root ::= e root \"a\" | \"b\"\ne ::= \"\" | \"c\"").find("left-recursive"), std::string::npos);
+  EXPECT_NE(gbnf_error("root ::= x\nx ::= y \"1\" | \"2\"\ny ::= x").find("x -> y -> x"),
+            std::string::npos);
+  EXPECT_NE(gbnf_error("root ::= e root \"a\" | \"b\"\ne ::= \"\" | \"c\"").find("left-recursive"),
+            std::string::npos);
   EXPECT_NE(gbnf_error("root ::= (\"\" | \"x\")* root").find("no finite text"), std::string::npos);
 }
 
@@ -116,10 +120,17 @@ TEST(Gbnf, keeps_empty_loops_finite) {
 }
 
 TEST(Gbnf, bears_hostile_text) {
-  EXPECT_NE(gbnf_error("root ::= " + std::string(100'000, '(')).find("nested deeper"), std::string::npos);
-  EXPECT_NE(gbnf_error("root ::= \"a\"" + std::string(100'000, '*')).find("in a row"), std::string::npos);
-  EXPECT_NE(gbnf_error(R"(root ::= (("a"{10000} "b"){10000} "c"){10000} "x"{10000} ("yz" [^a]){10000} [^b]{10000} [^b]{10000} [^b]{10000} [^b]{10000} [^b]{10000} [^b]{10000} [^b]{10000})").find("parser states"),
+  EXPECT_NE(gbnf_error("root ::= " + std::string(100'000, '(')).find("nested deeper"),
             std::string::npos);
+  EXPECT_NE(gbnf_error("root ::= \"a\"" + std::string(100'000, '*')).find("in a row"),
+            std::string::npos);
+  EXPECT_NE(
+      gbnf_error(
+          R"(root ::= (("a"{10000} "b"){10000} "c"){10000} "x"{10000} ("yz" [^a]){10000} )"
+          R"([^b]{10000} [^b]{10000} [^b]{10000} [^b]{10000} [^b]{10000} [^b]{10000} )"
+          R"([^b]{10000})")
+          .find("parser states"),
+      std::string::npos);
   const auto product = gbnf(R"(root ::= ("a"{1000}){1000})");
   const auto tokens = byte_vocabulary();
   const auto matcher = make_matcher(product, tokens);
@@ -150,7 +161,8 @@ TEST(Gbnf, bounds_ambiguity) {
   ASSERT_FALSE(over);
   EXPECT_EQ(over.error().code, Errc::resource_exhausted);
   std::string wide = "root ::= ";
-  for (int i = 0; i < 200; ++i) wide += std::format("{}[a-z]{{0,50}} \"{}\"", i == 0 ? "" : " | ", i);
+  for (int i = 0; i < 200; ++i)
+    wide += std::format("{}[a-z]{{0,50}} \"{}\"", i == 0 ? "" : " | ", i);
   EXPECT_TRUE(matches(gbnf(wide), "abcdefgh123"));
   const auto narrow = compile_text(wire::GrammarKind::gbnf, wide, {.stacks_max = 100});
   EXPECT_NE(error_of(narrow).find("less ambiguous"), std::string::npos);

@@ -15,8 +15,8 @@ bool JsonRules::use(std::string_view suffix, std::string& name) {
 std::string JsonRules::value() {
   std::string name;
   if (use("value", name)) {
-    define(name, std::format("{} | {} | {} | {} | \"true\" | \"false\" | \"null\"", object(), array(),
-                             string(), number()));
+    define(name, std::format("{} | {} | {} | {} | \"true\" | \"false\" | \"null\"", object(),
+                             array(), string(), number()));
   }
   return name;
 }
@@ -45,9 +45,10 @@ std::string JsonRules::string() {
 std::string JsonRules::character() {
   std::string name;
   if (use("char", name)) {
-    define(name,
-           R"([^"\\\x00-\x1F] | "\\" (["\\/bfnrt] | "u" ([0-9a-cA-CefEF] [0-9a-fA-F]{3} | )"
-           R"([dD] [0-7] [0-9a-fA-F]{2} | [dD] [89abAB] [0-9a-fA-F]{2} "\\u" [dD] [c-fC-F] [0-9a-fA-F]{2})))");
+    define(
+        name,
+        R"([^"\\\x00-\x1F] | "\\" (["\\/bfnrt] | "u" ([0-9a-cA-CefEF] [0-9a-fA-F]{3} | )"
+        R"([dD] [0-7] [0-9a-fA-F]{2} | [dD] [89abAB] [0-9a-fA-F]{2} "\\u" [dD] [c-fC-F] [0-9a-fA-F]{2})))");
   }
   return name;
 }
@@ -72,7 +73,9 @@ std::string JsonRules::integer() {
   return name;
 }
 
-std::string JsonRules::reserve() { return std::format("{}-{}", root_name_, ++count_); }
+std::string JsonRules::reserve() {
+  return std::format("{}-{}", root_name_, ++count_);
+}
 
 std::string JsonRules::add(std::string body) {
   auto name = reserve();

@@ -62,9 +62,10 @@ class StateMatcher final : public Matcher {
       place_ = place_before;
       too_deep_ = false;
       if (!limit) return refused("The text does not fit the grammar.");
-      return fail(Errc::resource_exhausted,
-                  "The grammar needs too many parse states here; make it less ambiguous or the text "
-                  "less deeply nested.");
+      return fail(
+          Errc::resource_exhausted,
+          "The grammar needs too many parse states here; make it less ambiguous or the text "
+          "less deeply nested.");
     }
     return {};
   }
@@ -149,16 +150,16 @@ class StateMatcher final : public Matcher {
   const TokenTable::Trie* trie_;
   std::size_t stacks_max_;
   std::shared_ptr<Knowledge> knowledge_;
-  const ParseState* place_;                  ///< In knowledge_; never dead.
-  std::shared_ptr<const Mask> mask_ = {};    ///< Keeps the last returned span alive.
+  const ParseState* place_;                ///< In knowledge_; never dead.
+  std::shared_ptr<const Mask> mask_ = {};  ///< Keeps the last returned span alive.
   bool ended_ = false;
   bool too_deep_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<Matcher> make_matcher(std::shared_ptr<const Grammar> grammar, const TokenTable& tokens,
-                                      const Limits& limits) {
+std::unique_ptr<Matcher> make_matcher(std::shared_ptr<const Grammar> grammar,
+                                      const TokenTable& tokens, const Limits& limits) {
   auto compiled = std::dynamic_pointer_cast<const CompiledGrammar>(std::move(grammar));
   HF_ASSERT(compiled != nullptr);
   return std::make_unique<StateMatcher>(std::move(compiled), tokens.trie(), limits.stacks_max);

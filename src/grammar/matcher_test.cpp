@@ -1,11 +1,11 @@
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 #include <random>
 #include <regex>
 #include <thread>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "grammar/test_vocabulary.hpp"
 
@@ -16,8 +16,9 @@ using Json = nlohmann::json;
 
 const std::vector<std::string>& word_pieces() {
   static const std::vector<std::string> pieces = {
-      "{\"", "\":", "\": ", "\",", "\", \"", "},", "\"}", "]}", "[]", "null", "true", "false", "name", "\":\"",
-      "\\n", "\\u00", "12", "3.5", " a", "\xC3", "\xA9\"", "\xF0\x9F", "\x98\x80", "]", "aa", "", "}]}", "1,"};
+      "{\"",    "\":",      "\": ",     "\",",   "\", \"", "},",    "\"}", "]}",  "[]", "null",
+      "true",   "false",    "name",     "\":\"", "\\n",    "\\u00", "12",  "3.5", " a", "\xC3",
+      "\xA9\"", "\xF0\x9F", "\x98\x80", "]",     "aa",     "",      "}]}", "1,"};
   return pieces;
 }
 
@@ -25,10 +26,12 @@ const std::vector<std::string>& word_pieces() {
 bool valid(const Json& schema, const Json& value, const Json& root) {
   if (schema.is_boolean()) return schema.get<bool>();
   if (schema.contains("$ref")) {
-    return valid(root.at(Json::json_pointer(schema["$ref"].get<std::string>().substr(1))), value, root);
+    return valid(root.at(Json::json_pointer(schema["$ref"].get<std::string>().substr(1))), value,
+                 root);
   }
   const auto any = [&](const char* key) {
-    return std::ranges::any_of(schema[key], [&](const Json& part) { return valid(part, value, root); });
+    return std::ranges::any_of(schema[key],
+                               [&](const Json& part) { return valid(part, value, root); });
   };
   if (schema.contains("anyOf") && !any("anyOf")) return false;
   for (const auto& part : schema.value("allOf", Json::array())) {
@@ -39,9 +42,9 @@ bool valid(const Json& schema, const Json& value, const Json& root) {
     const auto types = schema["type"].is_array() ? schema["type"] : Json::array({schema["type"]});
     const bool fits = std::ranges::any_of(types, [&value](const Json& type) {
       return (type == "null" && value.is_null()) || (type == "boolean" && value.is_boolean()) ||
-             (type == "integer" && value.is_number_integer()) || (type == "number" && value.is_number()) ||
-             (type == "string" && value.is_string()) || (type == "array" && value.is_array()) ||
-             (type == "object" && value.is_object());
+             (type == "integer" && value.is_number_integer()) ||
+             (type == "number" && value.is_number()) || (type == "string" && value.is_string()) ||
+             (type == "array" && value.is_array()) || (type == "object" && value.is_object());
     });
     if (!fits) return false;
   }
@@ -53,15 +56,23 @@ bool valid(const Json& schema, const Json& value, const Json& root) {
   }
   if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
-    const auto length = std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; });
-    if (length < schema.value("minLength", 0) || length > schema.value("maxLength", 1 << 30)) return false;
-    if (schema.contains("pattern") && !std::regex_search(text, std::regex(schema["pattern"].get<std::string>()))) return false;
+    const auto length = std::ranges::count_if(
+        text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; });
+    if (length < schema.value("minLength", 0) || length > schema.value("maxLength", 1 << 30))
+      return false;
+    if (schema.contains("pattern") &&
+        !std::regex_search(text, std::regex(schema["pattern"].get<std::string>())))
+      return false;
   }
   if (value.is_array()) {
-    if (value.size() < schema.value("minItems", 0U) || value.size() > schema.value("maxItems", 1U << 30U)) return false;
+    if (value.size() < schema.value("minItems", 0U) ||
+        value.size() > schema.value("maxItems", 1U << 30U))
+      return false;
     const auto prefix = schema.value("prefixItems", Json::array());
     for (std::size_t i = 0; i < value.size(); ++i) {
-      const auto& part = i < prefix.size() ? prefix[i] : schema.contains("items") ? schema["items"] : Json(true);
+      const auto& part = i < prefix.size()          ? prefix[i]
+                         : schema.contains("items") ? schema["items"]
+                                                    : Json(true);
       if (!valid(part, value[i], root)) return false;
     }
   }
@@ -71,7 +82,8 @@ bool valid(const Json& schema, const Json& value, const Json& root) {
     }
     for (const auto& [key, member] : value.items()) {
       const bool named = schema.contains("properties") && schema["properties"].contains(key);
-      const auto part = named ? schema["properties"][key] : schema.value("additionalProperties", Json(true));
+      const auto part =
+          named ? schema["properties"][key] : schema.value("additionalProperties", Json(true));
       if (!valid(part, member, root)) return false;
     }
   }
@@ -80,13 +92,22 @@ bool valid(const Json& schema, const Json& value, const Json& root) {
 
 constexpr std::array kSchemas = {
     R"({"type":"object"})",
-    R"({"type":"object","properties":{"name":{"type":"string","maxLength":12},"age":{"type":"integer","minimum":0,"maximum":150}},"required":["name","age"],"additionalProperties":false})",
-    R"({"type":"object","properties":{"a":{"type":"null"},"ab":{"type":"boolean"},"b":{"type":"number","minimum":-1.5,"maximum":2.25}},"additionalProperties":{"type":"integer"}})",
+    R"({"type":"object","properties":{"name":{"type":"string","maxLength":12},)"
+    R"("age":{"type":"integer","minimum":0,"maximum":150}},"required":["name","age"],)"
+    R"("additionalProperties":false})",
+    R"({"type":"object","properties":{"a":{"type":"null"},"ab":{"type":"boolean"},)"
+    R"("b":{"type":"number","minimum":-1.5,"maximum":2.25}},)"
+    R"("additionalProperties":{"type":"integer"}})",
     R"({"type":"array","items":{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":1},"minItems":1,"maxItems":4})",
-    R"({"type":"array","prefixItems":[{"type":"string","pattern":"^[a-c]+$"},{"enum":["x",2,null]}],"items":{"type":"boolean"},"maxItems":5})",
-    R"({"anyOf":[{"type":"string","minLength":2,"maxLength":4},{"type":"integer","minimum":-77,"maximum":1234},{"type":"null"}]})",
-    R"({"allOf":[{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]},{"properties":{"a":{"minimum":5,"maximum":17},"b":{"enum":[true]}}}]})",
-    R"({"$defs":{"n":{"type":"object","properties":{"v":{"type":"integer"},"next":{"anyOf":[{"$ref":"#/$defs/n"},{"type":"null"}]}},"required":["v","next"]}},"$ref":"#/$defs/n"})",
+    R"({"type":"array","prefixItems":[{"type":"string","pattern":"^[a-c]+$"},{"enum":["x",2,)"
+    R"(null]}],"items":{"type":"boolean"},"maxItems":5})",
+    R"({"anyOf":[{"type":"string","minLength":2,"maxLength":4},{"type":"integer","minimum":-77,)"
+    R"("maximum":1234},{"type":"null"}]})",
+    R"({"allOf":[{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]},)"
+    R"({"properties":{"a":{"minimum":5,"maximum":17},"b":{"enum":[true]}}}]})",
+    R"({"$defs":{"n":{"type":"object","properties":{"v":{"type":"integer"},)"
+    R"("next":{"anyOf":[{"$ref":"#/$defs/n"},{"type":"null"}]}},"required":["v","next"]}},)"
+    R"("$ref":"#/$defs/n"})",
     R"({"type":["string","array"],"items":{"type":"string","pattern":"b\"?"},"minLength":1})",
     R"({"type":"number","minimum":-0.125,"maximum":1000})",
     R"({"type":"number","exclusiveMaximum":6})",
@@ -116,7 +137,8 @@ Walk random_walk(const std::shared_ptr<const Grammar>& grammar, const TokenTable
     }
     auto token = allowed[random() % allowed.size()];
     if (step > 20) {  // Prefer what closes: the end, quotes, brackets.
-      for (const Token closing : {Token{kEndToken}, Token{'}'}, Token{']'}, Token{'"'}, Token{','}}) {
+      for (const Token closing :
+           {Token{kEndToken}, Token{'}'}, Token{']'}, Token{'"'}, Token{','}}) {
         if (bit(mask, closing) && random() % 4 != 0) {
           token = closing;
           break;
@@ -166,7 +188,8 @@ TEST(Matcher, walks_by_mask_always_give_valid_documents) {
 TEST(Matcher, walks_over_a_poor_vocabulary_stay_within_the_grammar) {
   std::mt19937 random(5);
   std::vector<std::string> pieces(258);
-  for (const char c : std::string_view("{}[]\":,nulltruefase0123456789.-x")) pieces[static_cast<std::size_t>(c)] = std::string(1, c);
+  for (const char c : std::string_view("{}[]\":,nulltruefase0123456789.-x"))
+    pieces[static_cast<std::size_t>(c)] = std::string(1, c);
   pieces.insert(pieces.end(), word_pieces().begin(), word_pieces().end());
   const TokenTable tokens(pieces, {kEndToken});
   for (const auto* text : kSchemas) {
@@ -221,7 +244,8 @@ TEST(Matcher, clones_go_their_own_way) {
 }
 
 TEST(Matcher, takes_halves_of_characters) {
-  const auto grammar = compile_text(wire::GrammarKind::json_schema, R"({"type":"string","maxLength":1})");
+  const auto grammar =
+      compile_text(wire::GrammarKind::json_schema, R"({"type":"string","maxLength":1})");
   ASSERT_TRUE(grammar);
   const auto tokens = byte_vocabulary(word_pieces());
   const auto matcher = make_matcher(*grammar, tokens);
@@ -234,7 +258,8 @@ TEST(Matcher, takes_halves_of_characters) {
 
 TEST(Matcher, outlives_full_tables) {
   // Every length is a parse state of its own, so the tables fill and are left behind.
-  const auto grammar = compile_text(wire::GrammarKind::gbnf, R"(root ::= (("a" | "b"){1000} "c"){1000})");
+  const auto grammar =
+      compile_text(wire::GrammarKind::gbnf, R"(root ::= (("a" | "b"){1000} "c"){1000})");
   ASSERT_TRUE(grammar);
   const auto tokens = byte_vocabulary();
   const auto matcher = make_matcher(*grammar, tokens);

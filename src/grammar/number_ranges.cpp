@@ -23,7 +23,8 @@ std::string digit_class(char first, char last) {
 
 std::string any_digits(std::size_t least, std::size_t most) {
   if (most == 0) return "";
-  return least == most ? std::format("[0-9]{{{}}}", most) : std::format("[0-9]{{{},{}}}", least, most);
+  return least == most ? std::format("[0-9]{{{}}}", most)
+                       : std::format("[0-9]{{{},{}}}", least, most);
 }
 
 std::string join(const std::vector<std::string>& parts) {
@@ -41,13 +42,15 @@ std::string digits_between(std::string_view low, std::string_view high) {
     return any_digits(low.size(), low.size());
   }
   if (low.front() == high.front()) {
-    return digit_class(low.front(), low.front()) + " " + digits_between(low.substr(1), high.substr(1));
+    return digit_class(low.front(), low.front()) + " " +
+           digits_between(low.substr(1), high.substr(1));
   }
   std::vector<std::string> parts;
   auto first = low.front();
   auto last = high.front();
   if (low.substr(1).find_first_not_of('0') != std::string_view::npos) {
-    parts.push_back(digit_class(first, first) + " " + digits_between(low.substr(1), std::string(rest, '9')));
+    parts.push_back(digit_class(first, first) + " " +
+                    digits_between(low.substr(1), std::string(rest, '9')));
     ++first;
   }
   std::string top;
@@ -82,7 +85,8 @@ struct Decimal {
 /// Shortest decimal text of a non-negative double, without exponent.
 std::string fixed_text(double value) {
   std::array<char, 400> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed).ptr;
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed).ptr;
   return {text.data(), end};
 }
 
@@ -105,7 +109,8 @@ class Fraction {
   [[nodiscard]] std::optional<std::string> expression() const {
     const auto digits = from(0, low_ != nullptr, high_ != nullptr, false);
     const bool bare = stops(0, low_ != nullptr, high_ != nullptr);
-    if (digits) return bare ? std::format(R"(("." {})?)", *digits) : std::format(R"("." {})", *digits);
+    if (digits)
+      return bare ? std::format(R"(("." {})?)", *digits) : std::format(R"("." {})", *digits);
     if (bare) return "";
     return std::nullopt;
   }
@@ -135,14 +140,16 @@ class Fraction {
       auto first = at_low ? digit_of(low_, i) : '0';
       auto last = at_high ? digit_of(high_, i) : '9';
       const auto tight = [&](char digit, bool low, bool high) {
-        if (const auto rest = from(i + 1, low, high, true)) parts.push_back(digit_class(digit, digit) + " " + *rest);
+        if (const auto rest = from(i + 1, low, high, true))
+          parts.push_back(digit_class(digit, digit) + " " + *rest);
       };
       if (first == last) {
         tight(first, at_low, at_high);
       } else if (first < last) {
         if (at_low) tight(first++, true, false);
         if (at_high) tight(last--, false, true);
-        if (first <= last) parts.push_back(digit_class(first, last) + " " + any_digits(0, digits_max_ - i - 1));
+        if (first <= last)
+          parts.push_back(digit_class(first, last) + " " + any_digits(0, digits_max_ - i - 1));
       }
     }
     if (parts.empty()) return stop ? std::optional<std::string>("") : std::nullopt;
@@ -221,7 +228,8 @@ std::optional<std::string> number_range(std::optional<Bound> low, std::optional<
   }
   if (!low || low->value < 0) {
     const bool to_zero = !high || high->value >= 0;
-    const auto least = to_zero ? Decimal{.edge = Edge::excluded} : decimal(-high->value, high->edge);
+    const auto least =
+        to_zero ? Decimal{.edge = Edge::excluded} : decimal(-high->value, high->edge);
     std::optional<Decimal> most;
     if (low) most = decimal(-low->value, low->edge);
     if (const auto part = magnitude_range(least, most)) parts.push_back("\"-\" " + *part);

@@ -109,7 +109,8 @@ const Stack* ParseStates::intern(std::vector<Frame> frames) {
     if (frame.below != nullptr) probe.depth = std::max(probe.depth, frame.below->depth + 1);
   }
   probe.frames.shrink_to_fit();
-  bytes_.fetch_add(sizeof(Stack) + 48 + probe.frames.size() * sizeof(Frame), std::memory_order_relaxed);
+  bytes_.fetch_add(sizeof(Stack) + 48 + probe.frames.size() * sizeof(Frame),
+                   std::memory_order_relaxed);
   stacks_.push_back(std::move(probe));
   stack_index_.insert(&stacks_.back());
   return &stacks_.back();
@@ -173,7 +174,8 @@ const ParseState* ParseStates::close(const std::vector<Item>& kernel) {
     }
   }
   enter_called(closure);
-  if (std::max(closure.cost + closure.items.size(), closure.depth) > stacks_max_) return &over_limit_;
+  if (std::max(closure.cost + closure.items.size(), closure.depth) > stacks_max_)
+    return &over_limit_;
   merge_items(closure);
   return intern(std::move(closure.items), closure.can_end);
 }

@@ -20,9 +20,16 @@ const CodePointSet& word() {
   return set;
 }
 const CodePointSet& space() {
-  static const CodePointSet set({{9, 13}, {' ', ' '}, {0xA0, 0xA0}, {0x1680, 0x1680}, {0x2000, 0x200A},
-                                 {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F},
-                                 {0x3000, 0x3000}, {0xFEFF, 0xFEFF}});
+  static const CodePointSet set({{9, 13},
+                                 {' ', ' '},
+                                 {0xA0, 0xA0},
+                                 {0x1680, 0x1680},
+                                 {0x2000, 0x200A},
+                                 {0x2028, 0x2029},
+                                 {0x202F, 0x202F},
+                                 {0x205F, 0x205F},
+                                 {0x3000, 0x3000},
+                                 {0xFEFF, 0xFEFF}});
   return set;
 }
 const CodePointSet& line_end() {
@@ -30,18 +37,28 @@ const CodePointSet& line_end() {
   return set;
 }
 
-CodePointSet single(char32_t c) { return CodePointSet({{c, c}}); }
+CodePointSet single(char32_t c) {
+  return CodePointSet({{c, c}});
+}
 
 std::string json_escaped(char32_t c) {
   switch (c) {
-    case '"': return "\\\"";
-    case '\\': return "\\\\";
-    case '\b': return "\\b";
-    case '\f': return "\\f";
-    case '\n': return "\\n";
-    case '\r': return "\\r";
-    case '\t': return "\\t";
-    default: break;
+    case '"':
+      return "\\\"";
+    case '\\':
+      return "\\\\";
+    case '\b':
+      return "\\b";
+    case '\f':
+      return "\\f";
+    case '\n':
+      return "\\n";
+    case '\r':
+      return "\\r";
+    case '\t':
+      return "\\t";
+    default:
+      break;
   }
   if (c < 0x20) return std::format("\\u{:04x}", static_cast<std::uint32_t>(c));
   std::string out;
@@ -51,11 +68,16 @@ std::string json_escaped(char32_t c) {
 
 class RegexParser {
  public:
-  RegexParser(std::string_view text, RegexTarget target, std::string_view any_char, const Limits& limits)
-      : text_(text), json_(target == RegexTarget::json_string), any_char_(any_char), limits_(limits) {}
+  RegexParser(std::string_view text, RegexTarget target, std::string_view any_char,
+              const Limits& limits)
+      : text_(text),
+        json_(target == RegexTarget::json_string),
+        any_char_(any_char),
+        limits_(limits) {}
 
   Result<std::string> run() {
-    if (!utf8::valid(text_)) return fail(Errc::invalid_argument, "The regular expression is not valid UTF-8.");
+    if (!utf8::valid(text_))
+      return fail(Errc::invalid_argument, "The regular expression is not valid UTF-8.");
     auto out = HF_TRY(alternatives(0));
     if (!done()) return error(at_, "')' has no '(' before it");
     return out;
@@ -131,21 +153,30 @@ class RegexParser {
   Result<Atom> atom(std::size_t depth) {
     const auto start = at_;
     switch (peek()) {
-      case '(': return group(depth);
+      case '(':
+        return group(depth);
       case '[': {
         const auto set = HF_TRY(char_class());
         return Atom{class_of(set)};
       }
-      case '.': ++at_; return Atom{class_of(line_end().complement())};
-      case '^': return error(at_, "'^' is only supported at the very beginning");
-      case '$': return error(at_, "'$' is only supported at the very end");
-      case '*': case '+': case '?': return error(at_, "there is nothing to repeat");
+      case '.':
+        ++at_;
+        return Atom{class_of(line_end().complement())};
+      case '^':
+        return error(at_, "'^' is only supported at the very beginning");
+      case '$':
+        return error(at_, "'$' is only supported at the very end");
+      case '*':
+      case '+':
+      case '?':
+        return error(at_, "there is nothing to repeat");
       case '\\': {
         auto [set, character] = HF_TRY(escape());
         if (character) return Atom{{}, character};
         return Atom{class_of(set)};
       }
-      default: break;
+      default:
+        break;
     }
     if (std::size_t length = 0; peek() == '{' && braces_here(length)) {
       return error(start, "there is nothing to repeat");
@@ -201,7 +232,8 @@ class RegexParser {
     at_ += length;
     if (length > 1) HF_TRY_VOID(check_bounds(mark, start));
     (void)take("?");
-    if (std::size_t next = 0; peek() == '*' || peek() == '+' || peek() == '?' || braces_here(next)) {
+    if (std::size_t next = 0;
+        peek() == '*' || peek() == '+' || peek() == '?' || braces_here(next)) {
       return error(at_, "two quantifiers follow each other; put the first in a group");
     }
     return mark;
@@ -219,7 +251,8 @@ class RegexParser {
     const auto comma = mark.find(',');
     const auto low = value(mark.substr(1));
     auto high = low;
-    if (comma != std::string_view::npos && mark[comma + 1] != '}') high = value(mark.substr(comma + 1));
+    if (comma != std::string_view::npos && mark[comma + 1] != '}')
+      high = value(mark.substr(comma + 1));
     if (low > limits_.repeat_max || high > limits_.repeat_max) {
       return error(start, std::format("a repetition may not be above {}", limits_.repeat_max));
     }
@@ -245,26 +278,47 @@ class RegexParser {
       return Escape{{}, value};
     };
     switch (c) {
-      case 'd': return is(digits());
-      case 'D': return is(digits().complement());
-      case 'w': return is(word());
-      case 'W': return is(word().complement());
-      case 's': return is(space());
-      case 'S': return is(space().complement());
-      case 't': return one('\t');
-      case 'n': return one('\n');
-      case 'r': return one('\r');
-      case 'f': return one('\f');
-      case 'v': return one('\v');
-      case '0': return one('\0');
-      case 'b': case 'B': return error(start, "word boundaries are not supported");
-      case 'k': return error(start, "backreferences are not supported");
-      case 'p': case 'P': return error(start, "Unicode properties are not supported; list the ranges");
-      case 'x': case 'u': return unicode_escape(start);
-      default: break;
+      case 'd':
+        return is(digits());
+      case 'D':
+        return is(digits().complement());
+      case 'w':
+        return is(word());
+      case 'W':
+        return is(word().complement());
+      case 's':
+        return is(space());
+      case 'S':
+        return is(space().complement());
+      case 't':
+        return one('\t');
+      case 'n':
+        return one('\n');
+      case 'r':
+        return one('\r');
+      case 'f':
+        return one('\f');
+      case 'v':
+        return one('\v');
+      case '0':
+        return one('\0');
+      case 'b':
+      case 'B':
+        return error(start, "word boundaries are not supported");
+      case 'k':
+        return error(start, "backreferences are not supported");
+      case 'p':
+      case 'P':
+        return error(start, "Unicode properties are not supported; list the ranges");
+      case 'x':
+      case 'u':
+        return unicode_escape(start);
+      default:
+        break;
     }
     if (c >= '1' && c <= '9') return error(start, "backreferences are not supported");
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0) return error(start, "the escape is unknown");
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0)
+      return error(start, "the escape is unknown");
     return Escape{{}, read_code_point(text_, at_)};
   }
 
@@ -290,7 +344,8 @@ class RegexParser {
     }
     if (value >= 0xD800 && value < 0xDC00 && take("\\u")) {
       const auto low = HF_TRY(hex(4, 4, start));
-      if (low < 0xDC00 || low > 0xDFFF) return error(start, "half a surrogate pair is no character");
+      if (low < 0xDC00 || low > 0xDFFF)
+        return error(start, "half a surrogate pair is no character");
       value = 0x10000 + ((value - 0xD800) << 10U) + (low - 0xDC00);
     }
     if (value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF)) {

@@ -34,13 +34,17 @@ Result<void> check_shape(std::string_view text, std::size_t depth_max) {
       open.push_back({c, 1});
     } else if ((c == '}' || c == ']') && !open.empty()) {
       open.pop_back();
-    } else if (c == ',' && !open.empty() && ++open.back().members > kMembersMax && open.back().bracket == '{') {
-      return fail(Errc::invalid_argument,
-                  std::format("The JSON schema has an object with more than {} members at offset {}.", kMembersMax, i));
+    } else if (c == ',' && !open.empty() && ++open.back().members > kMembersMax &&
+               open.back().bracket == '{') {
+      return fail(
+          Errc::invalid_argument,
+          std::format("The JSON schema has an object with more than {} members at offset {}.",
+                      kMembersMax, i));
     }
     if (open.size() > depth_max) {
-      return fail(Errc::invalid_argument,
-                  std::format("The JSON schema is nested deeper than {} at offset {}.", depth_max, i));
+      return fail(
+          Errc::invalid_argument,
+          std::format("The JSON schema is nested deeper than {} at offset {}.", depth_max, i));
     }
   }
   return {};
@@ -51,10 +55,12 @@ Result<Json> parse(std::string_view text) {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {
     return fail(Errc::invalid_argument,
-                std::format("The JSON schema is not valid JSON: there is an error at offset {}.", error.byte),
+                std::format("The JSON schema is not valid JSON: there is an error at offset {}.",
+                            error.byte),
                 error.what());
   } catch (const Json::exception& error) {
-    return fail(Errc::invalid_argument, "The JSON schema holds a number that is out of range.", error.what());
+    return fail(Errc::invalid_argument, "The JSON schema holds a number that is out of range.",
+                error.what());
   }
 }
 
@@ -71,14 +77,16 @@ Result<std::string> schema_to_gbnf(std::string_view schema_json, std::string_vie
   }
   if (schema_json.size() > limits.source_bytes_max) {
     return fail(Errc::invalid_argument,
-                std::format("The JSON schema has {} bytes; at most {} are allowed.", schema_json.size(), limits.source_bytes_max));
+                std::format("The JSON schema has {} bytes; at most {} are allowed.",
+                            schema_json.size(), limits.source_bytes_max));
   }
   HF_TRY_VOID(check_shape(schema_json, limits.depth_max * kJsonLevelsPerSchema));
   const auto schema = HF_TRY(parse(schema_json));
   try {
     return SchemaCompiler(schema, root_name, limits).run();
   } catch (const Json::exception& error) {
-    return fail(Errc::invalid_argument, "The JSON schema is malformed; a keyword has a value of the wrong kind.",
+    return fail(Errc::invalid_argument,
+                "The JSON schema is malformed; a keyword has a value of the wrong kind.",
                 error.what());
   }
 }

@@ -18,17 +18,54 @@ constexpr std::size_t kWorkMax = 500'000;  // Values copied while merging; about
 constexpr std::size_t kPairsMax = 1'000'000;
 constexpr std::size_t kUnionMax = 10'000;
 
-constexpr std::array kKnown = {
-    "$ref", "additionalItems", "additionalProperties", "allOf", "anyOf", "const", "enum",
-    "exclusiveMaximum", "exclusiveMinimum", "format", "items", "maxItems", "maxLength", "maximum",
-    "minItems", "minLength", "minimum", "nullable", "oneOf", "pattern", "prefixItems", "properties",
-    "required", "type"};
+constexpr std::array kKnown = {"$ref",
+                               "additionalItems",
+                               "additionalProperties",
+                               "allOf",
+                               "anyOf",
+                               "const",
+                               "enum",
+                               "exclusiveMaximum",
+                               "exclusiveMinimum",
+                               "format",
+                               "items",
+                               "maxItems",
+                               "maxLength",
+                               "maximum",
+                               "minItems",
+                               "minLength",
+                               "minimum",
+                               "nullable",
+                               "oneOf",
+                               "pattern",
+                               "prefixItems",
+                               "properties",
+                               "required",
+                               "type"};
 
-constexpr std::array kAnnotations = {
-    "$anchor", "$comment", "$defs", "$id", "$schema", "$vocabulary", "contentEncoding",
-    "contentMediaType", "default", "definitions", "deprecated", "description", "discriminator",
-    "example", "examples", "externalDocs", "id", "propertyOrdering", "readOnly", "strict", "title",
-    "writeOnly", "xml"};
+constexpr std::array kAnnotations = {"$anchor",
+                                     "$comment",
+                                     "$defs",
+                                     "$id",
+                                     "$schema",
+                                     "$vocabulary",
+                                     "contentEncoding",
+                                     "contentMediaType",
+                                     "default",
+                                     "definitions",
+                                     "deprecated",
+                                     "description",
+                                     "discriminator",
+                                     "example",
+                                     "examples",
+                                     "externalDocs",
+                                     "id",
+                                     "propertyOrdering",
+                                     "readOnly",
+                                     "strict",
+                                     "title",
+                                     "writeOnly",
+                                     "xml"};
 
 struct Advice {
   std::string_view keyword;
@@ -58,13 +95,20 @@ constexpr std::array kRefused = {
     Advice{"$dynamicAnchor", "use $defs and $ref"},
 };
 
-bool is_false(const Json& schema) { return schema.is_boolean() && !schema.get<bool>(); }
-bool is_true(const Json& schema) { return schema.is_boolean() && schema.get<bool>(); }
+bool is_false(const Json& schema) {
+  return schema.is_boolean() && !schema.get<bool>();
+}
+bool is_true(const Json& schema) {
+  return schema.is_boolean() && schema.get<bool>();
+}
 
+Json as_list(const Json& value) {
+  return value.is_array() ? value : Json::array({value});
+}
 
-Json as_list(const Json& value) { return value.is_array() ? value : Json::array({value}); }
-
-bool has(const Json& list, const Json& value) { return std::ranges::contains(list, value); }
+bool has(const Json& list, const Json& value) {
+  return std::ranges::contains(list, value);
+}
 
 Json types_of_both(const Json& left, const Json& right) {
   const auto a = as_list(left);
@@ -126,7 +170,8 @@ std::string unescaped(std::string_view token) {
     }
     unsigned value = 0;
     if (token[i] == '%' && i + 2 < token.size() &&
-        std::from_chars(token.data() + i + 1, token.data() + i + 3, value, 16).ptr == token.data() + i + 3) {
+        std::from_chars(token.data() + i + 1, token.data() + i + 3, value, 16).ptr ==
+            token.data() + i + 3) {
       out += static_cast<char>(value);
       i += 2;
       continue;
@@ -152,13 +197,16 @@ Place Place::at(std::string_view key) const {
   return out;
 }
 
-Place Place::at(std::size_t index) const { return at(std::to_string(index)); }
+Place Place::at(std::size_t index) const {
+  return at(std::to_string(index));
+}
 
 std::unexpected<Error> schema_error(const Place& place, std::string_view what) {
   constexpr std::size_t kPointerShown = 300;
   auto pointer = place.pointer;
   if (pointer.size() > kPointerShown) pointer = pointer.substr(0, kPointerShown) + "...";
-  return fail(Errc::invalid_argument, std::format("The JSON schema cannot be used at {}: {}.", pointer, what));
+  return fail(Errc::invalid_argument,
+              std::format("The JSON schema cannot be used at {}: {}.", pointer, what));
 }
 
 bool is_annotation(std::string_view keyword) {
@@ -173,9 +221,11 @@ Result<void> SchemaAlgebra::check_keywords(const Json& schema, const Place& plac
     if (key == "uniqueItems" && is_false(value)) continue;
     const auto known = std::ranges::find(kRefused, std::string_view(key), &Advice::keyword);
     if (known == kRefused.end()) {
-      return schema_error(place.at(key), std::format("the keyword '{}' is unknown; remove it", key));
+      return schema_error(place.at(key),
+                          std::format("the keyword '{}' is unknown; remove it", key));
     }
-    return schema_error(place.at(key), std::format("the keyword '{}' is not supported; {}", key, known->text));
+    return schema_error(place.at(key),
+                        std::format("the keyword '{}' is not supported; {}", key, known->text));
   }
   return {};
 }
@@ -185,7 +235,8 @@ Result<const Json*> SchemaAlgebra::resolve(const Json& reference, const Place& p
   if (!reference.is_string()) return schema_error(here, "$ref must be a string");
   const auto& text = reference.get_ref<const std::string&>();
   if (!text.starts_with('#')) {
-    return schema_error(here, "only references within the schema are supported; write \"#/$defs/name\"");
+    return schema_error(here,
+                        "only references within the schema are supported; write \"#/$defs/name\"");
   }
   if (text.size() > 1 && text[1] != '/') {
     return schema_error(here, "anchors are not supported; write \"#/$defs/name\"");
@@ -211,7 +262,8 @@ Result<const Json*> SchemaAlgebra::resolve(const Json& reference, const Place& p
 }
 
 Result<void> SchemaAlgebra::charge(const Json& schema, const Place& place) {
-  if (++work_ > kWorkMax) return schema_error(place, "it grows too large when references and allOf are put together");
+  if (++work_ > kWorkMax)
+    return schema_error(place, "it grows too large when references and allOf are put together");
   if (!schema.is_structured()) return {};
   for (const auto& value : schema) HF_TRY_VOID(charge(value, place));
   return {};
@@ -228,7 +280,8 @@ Result<Json> SchemaAlgebra::own_keywords(const Json& schema, const Place& place)
     out[key] = value;
   }
   // Before draft 6 these two were flags beside minimum and maximum.
-  for (const auto& [flag, bound] : {std::pair("exclusiveMinimum", "minimum"), std::pair("exclusiveMaximum", "maximum")}) {
+  for (const auto& [flag, bound] :
+       {std::pair("exclusiveMinimum", "minimum"), std::pair("exclusiveMaximum", "maximum")}) {
     if (!out.contains(flag) || !out[flag].is_boolean()) continue;
     const bool exclusive = out[flag].get<bool>();
     out.erase(flag);
@@ -241,7 +294,8 @@ Result<Json> SchemaAlgebra::own_keywords(const Json& schema, const Place& place)
       out["type"] = as_list(out["type"]);
       if (!has(out["type"], "null")) out["type"].push_back("null");
     }
-    if (out.contains("enum") && out["enum"].is_array() && !has(out["enum"], nullptr)) out["enum"].push_back(nullptr);
+    if (out.contains("enum") && out["enum"].is_array() && !has(out["enum"], nullptr))
+      out["enum"].push_back(nullptr);
   }
   return out;
 }
@@ -249,7 +303,8 @@ Result<Json> SchemaAlgebra::own_keywords(const Json& schema, const Place& place)
 Result<Json> SchemaAlgebra::flatten(const Json& schema, const Place& place) {
   HF_TRY_VOID(check_keywords(schema, place));
   if (schema.is_boolean()) return is_true(schema) ? Json::object() : Json(false);
-  if (place.depth > depth_max_) return schema_error(place, "it is nested too deeply or refers to itself");
+  if (place.depth > depth_max_)
+    return schema_error(place, "it is nested too deeply or refers to itself");
   auto out = HF_TRY(own_keywords(schema, place));
   if (schema.contains("const")) {
     HF_TRY_VOID(charge(schema["const"], place));
@@ -259,7 +314,8 @@ Result<Json> SchemaAlgebra::flatten(const Json& schema, const Place& place) {
     if (!schema.contains(key)) continue;
     const auto& branches = schema[key];
     if (!branches.is_array() || branches.empty()) {
-      return schema_error(place.at(key), std::format("{} must be a list with at least one schema", key));
+      return schema_error(place.at(key),
+                          std::format("{} must be a list with at least one schema", key));
     }
     HF_TRY_VOID(charge(branches, place));
     out = HF_TRY(merge(std::move(out), {{"anyOf", branches}}, place));
@@ -287,8 +343,10 @@ namespace {
 enum class Keep : unsigned char { larger, smaller };
 
 std::optional<Keep> numeric_rule(std::string_view key) {
-  if (key == "minimum" || key == "exclusiveMinimum" || key == "minLength" || key == "minItems") return Keep::larger;
-  if (key == "maximum" || key == "exclusiveMaximum" || key == "maxLength" || key == "maxItems") return Keep::smaller;
+  if (key == "minimum" || key == "exclusiveMinimum" || key == "minLength" || key == "minItems")
+    return Keep::larger;
+  if (key == "maximum" || key == "exclusiveMaximum" || key == "maxLength" || key == "maxItems")
+    return Keep::smaller;
   return std::nullopt;
 }
 
@@ -314,7 +372,8 @@ Result<Json> SchemaAlgebra::merge(Json left, const Json& right, const Place& pla
     if (const auto keep = numeric_rule(key); keep && mine.is_number() && value.is_number()) {
       if ((*keep == Keep::larger) == (mine < value)) mine = value;
     } else if (mine.is_array() && value.is_array() && mine.size() * value.size() > kPairsMax) {
-      return schema_error(place, std::format("the lists of '{}' to put together are too long", key));
+      return schema_error(place,
+                          std::format("the lists of '{}' to put together are too long", key));
     } else if (key == "type") {
       mine = types_of_both(mine, value);
       if (mine.empty()) return Json(false);
@@ -327,10 +386,12 @@ Result<Json> SchemaAlgebra::merge(Json left, const Json& right, const Place& pla
       mine = std::move(shared);
     } else if (key == "required" && mine.is_array() && value.is_array()) {
       mine = unique_concatenation(mine, value);
-    } else if (key == "additionalProperties" || (key == "items" && !mine.is_array() && !value.is_array())) {
+    } else if (key == "additionalProperties" ||
+               (key == "items" && !mine.is_array() && !value.is_array())) {
       mine = both(mine, value);
     } else if (key == "anyOf") {
-      if (mine.size() * value.size() > kUnionMax) return schema_error(place, "it has too many combinations of anyOf");
+      if (mine.size() * value.size() > kUnionMax)
+        return schema_error(place, "it has too many combinations of anyOf");
       Json pairs = Json::array();
       for (const auto& a : mine) {
         for (const auto& b : value) {
@@ -341,7 +402,8 @@ Result<Json> SchemaAlgebra::merge(Json left, const Json& right, const Place& pla
       }
       mine = std::move(pairs);
     } else {
-      return schema_error(place, std::format("two different '{}' cannot be put together; write one", key));
+      return schema_error(place,
+                          std::format("two different '{}' cannot be put together; write one", key));
     }
   }
   return left;

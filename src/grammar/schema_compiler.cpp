@@ -16,11 +16,14 @@ constexpr std::size_t kBytesMax = std::size_t{16} << 20U;
 
 using Json = SchemaCompiler::Json;
 
-bool is_false(const Json& schema) { return schema.is_boolean() && !schema.get<bool>(); }
+bool is_false(const Json& schema) {
+  return schema.is_boolean() && !schema.get<bool>();
+}
 
 /// True if the schema says nothing that narrows a value.
 bool is_free(const Json& schema) {
-  return std::ranges::all_of(schema.items(), [](const auto& item) { return is_annotation(item.key()); });
+  return std::ranges::all_of(schema.items(),
+                             [](const auto& item) { return is_annotation(item.key()); });
 }
 
 bool only_reference(const Json& schema) {
@@ -43,8 +46,9 @@ bool has_type(const Json& value, std::string_view type) {
   if (type == "object") return value.is_object();
   if (type == "integer") {
     return value.is_number_integer() ||
-           (value.is_number_float() && value.get<double>() == static_cast<double>(static_cast<long long>(
-                                           std::clamp(value.get<double>(), -1e18, 1e18))));
+           (value.is_number_float() &&
+            value.get<double>() == static_cast<double>(static_cast<long long>(
+                                       std::clamp(value.get<double>(), -1e18, 1e18))));
   }
   return value.is_number();
 }
@@ -52,7 +56,10 @@ bool has_type(const Json& value, std::string_view type) {
 }  // namespace
 
 SchemaCompiler::SchemaCompiler(const Json& root, std::string_view root_name, const Limits& limits)
-    : root_(root), limits_(limits), algebra_(root, limits.depth_max), rules_(std::string(root_name)) {}
+    : root_(root),
+      limits_(limits),
+      algebra_(root, limits.depth_max),
+      rules_(std::string(root_name)) {}
 
 Result<std::string> SchemaCompiler::run() {
   targets_.push_back({&root_, rules_.root_name(), {}, {}});
@@ -86,14 +93,16 @@ Result<void> SchemaCompiler::check_progress() const {
   }
   for (std::uint32_t i = 0; i < targets_.size(); ++i) {
     if (waiting[i] != 0) {
-      return schema_error(targets_[i].place, "the $ref leads back to itself without any value in between");
+      return schema_error(targets_[i].place,
+                          "the $ref leads back to itself without any value in between");
     }
   }
   return {};
 }
 
 Result<void> SchemaCompiler::check_size(const Spot& spot) const {
-  if (spot.place.depth > limits_.depth_max) return schema_error(spot.place, "it is nested too deeply");
+  if (spot.place.depth > limits_.depth_max)
+    return schema_error(spot.place, "it is nested too deeply");
   if (rules_.size() > limits_.rules_max || rules_.bytes() > kBytesMax) {
     return schema_error(spot.place, "the schema grows too large here; make it smaller");
   }
@@ -121,8 +130,10 @@ Result<std::string> SchemaCompiler::visit_flat(const Json& schema, const Spot& s
 
 Result<std::string> SchemaCompiler::visit_reference(const Json& reference, const Spot& spot) {
   const auto* schema = HF_TRY(algebra_.resolve(reference, spot.place));
-  const auto [entry, fresh] = target_index_.try_emplace(schema, static_cast<std::uint32_t>(targets_.size()));
-  if (fresh) targets_.push_back({schema, rules_.reserve(), Place{reference.get<std::string>(), 0}, {}});
+  const auto [entry, fresh] =
+      target_index_.try_emplace(schema, static_cast<std::uint32_t>(targets_.size()));
+  if (fresh)
+    targets_.push_back({schema, rules_.reserve(), Place{reference.get<std::string>(), 0}, {}});
   if (!spot.inside) targets_[spot.owner].begins_with.push_back(entry->second);
   return targets_[entry->second].rule;
 }
@@ -157,16 +168,20 @@ Result<std::string> SchemaCompiler::visit_enum(const Json& schema, const Spot& s
   }
   for (const auto& [key, value] : schema.items()) {
     if (key == "enum" || key == "type") continue;
-    return schema_error(spot.place.at(key), "beside enum or const only type is supported; list just the right values");
+    return schema_error(spot.place.at(key),
+                        "beside enum or const only type is supported; list just the right values");
   }
   std::vector<std::string> types;
   if (schema.contains("type")) types = HF_TRY(types_of(schema, spot));
   std::vector<std::string> parts;
   for (const auto& value : values) {
-    const bool fits = types.empty() || std::ranges::any_of(types, [&value](const auto& type) { return has_type(value, type); });
+    const bool fits = types.empty() || std::ranges::any_of(types, [&value](const auto& type) {
+                        return has_type(value, type);
+                      });
     if (fits) parts.push_back(gbnf_literal(value.dump()));
   }
-  if (parts.empty()) return schema_error(spot.place.at("enum"), "no value of enum has the wanted type");
+  if (parts.empty())
+    return schema_error(spot.place.at("enum"), "no value of enum has the wanted type");
   return rules_.add(join(parts));
 }
 
@@ -175,13 +190,22 @@ Result<std::vector<std::string>> SchemaCompiler::types_of(const Json& schema, co
     std::string_view keyword;
     std::string_view type;
   };
-  static constexpr std::array kHints = {
-      Hint{"properties", "object"}, Hint{"required", "object"}, Hint{"additionalProperties", "object"},
-      Hint{"items", "array"}, Hint{"prefixItems", "array"}, Hint{"minItems", "array"},
-      Hint{"maxItems", "array"}, Hint{"additionalItems", "array"}, Hint{"minLength", "string"},
-      Hint{"maxLength", "string"}, Hint{"pattern", "string"}, Hint{"format", "string"},
-      Hint{"minimum", "number"}, Hint{"maximum", "number"}, Hint{"exclusiveMinimum", "number"},
-      Hint{"exclusiveMaximum", "number"}};
+  static constexpr std::array kHints = {Hint{"properties", "object"},
+                                        Hint{"required", "object"},
+                                        Hint{"additionalProperties", "object"},
+                                        Hint{"items", "array"},
+                                        Hint{"prefixItems", "array"},
+                                        Hint{"minItems", "array"},
+                                        Hint{"maxItems", "array"},
+                                        Hint{"additionalItems", "array"},
+                                        Hint{"minLength", "string"},
+                                        Hint{"maxLength", "string"},
+                                        Hint{"pattern", "string"},
+                                        Hint{"format", "string"},
+                                        Hint{"minimum", "number"},
+                                        Hint{"maximum", "number"},
+                                        Hint{"exclusiveMinimum", "number"},
+                                        Hint{"exclusiveMaximum", "number"}};
   std::vector<std::string> out;
   const auto put = [&out](std::string_view type) {
     if (!std::ranges::contains(out, type)) out.emplace_back(type);
@@ -200,7 +224,8 @@ Result<std::vector<std::string>> SchemaCompiler::types_of(const Json& schema, co
       put(one.get_ref<const std::string&>());
     }
   }
-  if (out.empty()) return schema_error(spot.place.at("type"), "type must be a name or a list of names");
+  if (out.empty())
+    return schema_error(spot.place.at("type"), "type must be a name or a list of names");
   return out;
 }
 
@@ -213,8 +238,9 @@ Result<std::string> SchemaCompiler::visit_type(const std::string& type, const Js
   if (type == "number") return visit_number(schema, spot);
   if (type == "boolean") return std::string(R"(("true" | "false"))");
   if (type == "null") return std::string(R"("null")");
-  return schema_error(spot.place.at("type"),
-                      "the type is unknown; use object, array, string, number, integer, boolean or null");
+  return schema_error(
+      spot.place.at("type"),
+      "the type is unknown; use object, array, string, number, integer, boolean or null");
 }
 
 Result<std::uint64_t> SchemaCompiler::count(const Json& schema, std::string_view key,
@@ -222,11 +248,13 @@ Result<std::uint64_t> SchemaCompiler::count(const Json& schema, std::string_view
   const auto found = schema.find(key);
   if (found == schema.end()) return otherwise;
   const auto value = found->is_number() ? found->get<double>() : -1.0;
-  if (value < 0 || value != static_cast<double>(static_cast<std::uint64_t>(std::min(value, 1e15)))) {
+  if (value < 0 ||
+      value != static_cast<double>(static_cast<std::uint64_t>(std::min(value, 1e15)))) {
     return schema_error(spot.place.at(key), "it must be a whole number that is not negative");
   }
   if (value > static_cast<double>(limits_.repeat_max)) {
-    return schema_error(spot.place.at(key), std::format("it may not be above {}", limits_.repeat_max));
+    return schema_error(spot.place.at(key),
+                        std::format("it may not be above {}", limits_.repeat_max));
   }
   return static_cast<std::uint64_t>(value);
 }
@@ -238,7 +266,8 @@ Result<std::string> SchemaCompiler::visit_array(const Json& schema, const Spot& 
   if (schema.contains("prefixItems")) prefix = &schema["prefixItems"];
   if (schema.contains("items")) rest = &schema["items"];
   if (rest != nullptr && rest->is_array()) {
-    if (prefix != nullptr) return schema_error(spot.place.at("items"), "items must be one schema beside prefixItems");
+    if (prefix != nullptr)
+      return schema_error(spot.place.at("items"), "items must be one schema beside prefixItems");
     prefix = std::exchange(rest, nullptr);
     rest_key = "additionalItems";
     if (schema.contains(rest_key)) rest = &schema[rest_key];
@@ -252,7 +281,8 @@ Result<std::string> SchemaCompiler::visit_array(const Json& schema, const Spot& 
   for (std::size_t i = 0; prefix != nullptr && i < prefix->size(); ++i) {
     first.push_back(HF_TRY(visit((*prefix)[i], within.at(first_key).at(i))));
   }
-  const auto least = HF_TRY(count(schema, "minItems", schema.contains("maxItems") ? 0 : first.size(), spot));
+  const auto least =
+      HF_TRY(count(schema, "minItems", schema.contains("maxItems") ? 0 : first.size(), spot));
   std::optional<std::uint64_t> most;
   if (schema.contains("maxItems")) most = HF_TRY(count(schema, "maxItems", 0, spot));
   std::string more;
@@ -263,11 +293,12 @@ Result<std::string> SchemaCompiler::visit_array(const Json& schema, const Spot& 
 }
 
 /// `first` one by one, then any number of `rest` (empty: none).
-Result<std::string> SchemaCompiler::list(const std::vector<std::string>& first, const std::string& rest,
-                                         std::uint64_t least, std::optional<std::uint64_t> most,
-                                         const Spot& spot) {
+Result<std::string> SchemaCompiler::list(const std::vector<std::string>& first,
+                                         const std::string& rest, std::uint64_t least,
+                                         std::optional<std::uint64_t> most, const Spot& spot) {
   if (rest.empty()) most = std::min<std::uint64_t>(most.value_or(first.size()), first.size());
-  if (most && *most < least) return schema_error(spot.place, "fewer items are allowed than are needed");
+  if (most && *most < least)
+    return schema_error(spot.place, "fewer items are allowed than are needed");
   std::string tail;  // What may follow the last of `first`, with its comma.
   const auto listed = most ? std::min<std::uint64_t>(first.size(), *most) : first.size();
   if (!rest.empty() && (!most || *most > listed)) {
@@ -277,8 +308,8 @@ Result<std::string> SchemaCompiler::list(const std::vector<std::string>& first, 
       tail = std::format(R"(("," " "? {}){{{},{}}})", rest, low, high);
     } else {
       const auto others = most ? std::to_string(*most - 1) : "";
-      tail = std::format(R"(({0} ("," " "? {0}){{{1},{2}}}){3})", rest, low > 0 ? low - 1 : 0, others,
-                         low > 0 ? "" : "?");
+      tail = std::format(R"(({0} ("," " "? {0}){{{1},{2}}}){3})", rest, low > 0 ? low - 1 : 0,
+                         others, low > 0 ? "" : "?");
     }
   }
   // From the back: each optional item holds what follows it.

@@ -17,12 +17,14 @@ struct SchemaCompiler::Property {
   std::string key;
   std::string member = {};  ///< Key, colon and value as GBNF.
   bool required = false;
-  bool forbidden = false;   ///< Never written, and no further key may have its name.
+  bool forbidden = false;  ///< Never written, and no further key may have its name.
 };
 
 namespace {
 
-bool is_false(const Json& schema) { return schema.is_boolean() && !schema.get<bool>(); }
+bool is_false(const Json& schema) {
+  return schema.is_boolean() && !schema.get<bool>();
+}
 
 std::string member_of(const std::string& key, const std::string& value) {
   return gbnf_literal(Json(key).dump() + ":") + R"( " "? )" + value;
@@ -34,7 +36,8 @@ Result<std::vector<SchemaCompiler::Property>> SchemaCompiler::properties_of(cons
                                                                             const Spot& spot) {
   static const Json kNothing = Json::object();
   const auto& declared = schema.contains("properties") ? schema["properties"] : kNothing;
-  if (!declared.is_object()) return schema_error(spot.place.at("properties"), "properties must be an object");
+  if (!declared.is_object())
+    return schema_error(spot.place.at("properties"), "properties must be an object");
   std::vector<Property> out;
   std::map<std::string, std::size_t> index;
   for (const auto& [key, value] : declared.items()) {
@@ -48,10 +51,12 @@ Result<std::vector<SchemaCompiler::Property>> SchemaCompiler::properties_of(cons
   }
   if (!schema.contains("required")) return out;
   const auto& required = schema["required"];
-  if (!required.is_array()) return schema_error(spot.place.at("required"), "required must be a list of keys");
+  if (!required.is_array())
+    return schema_error(spot.place.at("required"), "required must be a list of keys");
   for (std::size_t i = 0; i < required.size(); ++i) {
     const auto here = spot.at("required").at(i);
-    if (!required[i].is_string()) return schema_error(here.place, "a required key must be a string");
+    if (!required[i].is_string())
+      return schema_error(here.place, "a required key must be a string");
     const auto& key = required[i].get_ref<const std::string&>();
     const auto [known, fresh] = index.try_emplace(key, out.size());
     if (fresh) {
@@ -59,12 +64,14 @@ Result<std::vector<SchemaCompiler::Property>> SchemaCompiler::properties_of(cons
       if (!schema.contains("additionalProperties")) {
         value = rules_.value();
       } else if (!is_false(schema["additionalProperties"])) {
-        value = HF_TRY(visit(schema["additionalProperties"], spot.within().at("additionalProperties")));
+        value =
+            HF_TRY(visit(schema["additionalProperties"], spot.within().at("additionalProperties")));
       }
       out.push_back({.key = key, .member = member_of(key, value), .forbidden = value.empty()});
     }
     auto& property = out[known->second];
-    if (property.forbidden) return schema_error(here.place, "the required key is not allowed by the schema");
+    if (property.forbidden)
+      return schema_error(here.place, "the required key is not allowed by the schema");
     property.required = true;
   }
   return out;
@@ -127,7 +134,8 @@ std::string SchemaCompiler::key_except(const std::vector<Property>& named) {
 
 /// Linear in the number of keys: rule i-first writes keys from i on with none before, i-next with
 /// one before.
-std::string SchemaCompiler::chain(const std::vector<Property>& named, const std::string& additional) {
+std::string SchemaCompiler::chain(const std::vector<Property>& named,
+                                  const std::string& additional) {
   std::string first;
   std::string next;
   if (!additional.empty()) {
@@ -141,7 +149,8 @@ std::string SchemaCompiler::chain(const std::vector<Property>& named, const std:
     const auto skip_first = first.empty() ? std::string(R"("")") : first;
     const auto skip_next = next.empty() ? std::string(R"("")") : next;
     first = rules_.add(property.required ? with : std::format("{} | {}", with, skip_first));
-    next = rules_.add(std::format(R"("," " "? {}{})", with, property.required ? "" : " | " + skip_next));
+    next = rules_.add(
+        std::format(R"("," " "? {}{})", with, property.required ? "" : " | " + skip_next));
   }
   return first;
 }

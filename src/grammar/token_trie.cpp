@@ -71,6 +71,8 @@ TokenTable::TokenTable(std::vector<std::string> pieces, std::vector<Token> end_t
 TokenTable::~TokenTable() = default;
 TokenTable::TokenTable(TokenTable&&) noexcept = default;
 
-std::size_t TokenTable::vocabulary() const { return trie_->pieces.size(); }
+std::size_t TokenTable::vocabulary() const {
+  return trie_->pieces.size();
+}
 
 }  // namespace hf::grammar
