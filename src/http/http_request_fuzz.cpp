@@ -6,10 +6,13 @@
 
 #include "base/utf8.hpp"
 #include "http/request_reader.hpp"
+#include "http/request_rules.hpp"
 
 namespace {
 
-using namespace hf::http;
+using hf::http::ReadState;
+using hf::http::RequestReader;
+using hf::http::valid_request_id;
 
 std::vector<std::string> read_all(std::string_view bytes, std::size_t piece) {
   RequestReader reader({.body_bytes_max = 4096, .header_bytes_max = 1024});

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <format>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -20,6 +21,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <sys/socket.h>
 
 #include "base/log.hpp"
@@ -123,9 +125,11 @@ class RunningServer final : public Server {
 
   void run() {
     asio::co_spawn(*workers_.front()->loop->io, accept_all(this), asio::detached);
-    for (const auto& worker : workers_) {
-      asio::co_spawn(*worker->loop->io, sweep_all(this, worker.get()), asio::detached);
-      worker->thread = std::thread([raw = worker.get()] { raw->loop->io->run(); });
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      auto* worker = workers_[i].get();
+      asio::co_spawn(*worker->loop->io, sweep_all(this, worker), asio::detached);
+      worker->thread = std::thread([worker] { worker->loop->io->run(); });
+      ::pthread_setname_np(worker->thread.native_handle(), ("io-" + std::to_string(i)).c_str());
     }
   }
 

@@ -262,12 +262,16 @@ TEST(Tls, serves_1_3_with_a_certificate_of_our_ca) {
 
 TEST(Tls, refuses_1_2_with_an_alert) {
   TestServer server(with_tls);
-  TestClient client(server.port(), {.tls = true, .tls_version_max = TLS1_2_VERSION});
-  EXPECT_TRUE(client.tls_error().contains("alert protocol version")) << client.tls_error();
+  {
+    TestClient client(server.port(), {.tls = true, .tls_version_max = TLS1_2_VERSION});
+    EXPECT_TRUE(client.tls_error().contains("alert protocol version")) << client.tls_error();
+  }
   EXPECT_TRUE(eventually(
       [&] { return server.counter("holdfast_tls_handshake_failures_total") == 1; }));
-  TestClient only_h2(server.port(), {.tls = true, .alpn = "\x02h2"});
-  EXPECT_TRUE(only_h2.tls_error().contains("no application protocol")) << only_h2.tls_error();
+  {
+    TestClient only_h2(server.port(), {.tls = true, .alpn = "\x02h2"});
+    EXPECT_TRUE(only_h2.tls_error().contains("no application protocol")) << only_h2.tls_error();
+  }
   EXPECT_TRUE(eventually([&] { return server.connections() == 0; }));
 }
 
