@@ -116,15 +116,41 @@ int remove_model(const Context& context, const std::string& name) {
   return 0;
 }
 
-int import_model(const Context& context, const std::string& file, const std::string& name,
-                 const std::string& licence) {
+struct ImportGiven {
+  std::string file;
+  std::string name;
+  std::string licence = "unknown";
+  std::string base;
+};
+
+/// An adapter belongs to a model that is here; nothing else has a base.
+Result<void> check_base(const registry::ModelStore& store, const ImportGiven& given) {
+  const auto header = HF_TRY(registry::read_gguf_header(given.file));
+  const bool adapter = registry::model_kind(header) == "adapter";
+  if (adapter && given.base.empty()) {
+    return fail(Errc::invalid_argument, "This file is an adapter; say for which model: --base NAME.");
+  }
+  if (!adapter && !given.base.empty()) {
+    return fail(Errc::invalid_argument, "This file is no adapter; leave out --base.");
+  }
+  if (adapter) HF_TRY(store.find(given.base));
+  return {};
+}
+
+int import_model(const Context& context, const ImportGiven& given) {
   const auto settings = settings::load(context.data_folder);
   if (!settings) return report(settings.error());
   auto store = registry::ModelStore::open(settings->models_folder());
   if (!store) return report(store.error());
-  const auto record = store->import_file(file, name, licence);
+  if (const auto fits = check_base(*store, given); !fits) return report(fits.error());
+  auto record = store->import_file(given.file, given.name, given.licence);
   if (!record) return report(record.error());
-  std::printf("%s: imported, %s\n", record->name.c_str(), size_text(record->bytes).c_str());
+  if (!given.base.empty()) {
+    record->base = given.base;
+    if (const auto added = store->add(*record); !added) return report(added.error());
+  }
+  std::printf("%s%s%s: imported, %s\n", given.base.c_str(), given.base.empty() ? "" : ":",
+              record->name.c_str(), size_text(record->bytes).c_str());
   return 0;
 }
 
@@ -153,15 +179,13 @@ void add_models(CLI::App& app, Context& context) {
   remove->callback([name, &context] { context.chosen = [name, &context] { return remove_model(context, *name); }; });
 
   auto* import = app.add_subcommand("import", "Add a GGUF file of your own");
-  struct Import {
-    std::string file, name, licence = "unknown";
-  };
-  auto wanted = std::make_shared<Import>();
+  auto wanted = std::make_shared<ImportGiven>();
   import->add_option("file", wanted->file, "GGUF file")->required();
   import->add_option("--name", wanted->name, "Name; else from the file's name");
   import->add_option("--licence", wanted->licence, "Licence");
+  import->add_option("--base", wanted->base, "For an adapter: the model it belongs to");
   import->callback([wanted, &context] {
-    context.chosen = [wanted, &context] { return import_model(context, wanted->file, wanted->name, wanted->licence); };
+    context.chosen = [wanted, &context] { return import_model(context, *wanted); };
   });
 }
 
