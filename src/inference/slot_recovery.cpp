@@ -325,6 +325,7 @@ void ModelSlot::crashed(TimePoint now, const std::vector<wire::RequestId>& accus
 }
 
 void ModelSlot::mark_failed(std::string reason, TimePoint now, Deliveries& out) {
+  if (reason.ends_with('.')) reason.pop_back();  // An engine's own sentence.
   reason_ = std::format("The model \"{}\" is out of service: {}. It is tried again after {}.",
                         name_, reason, text_of(options_->retry_failed_after));
   log::error("{}", reason_);
