@@ -178,6 +178,10 @@ void Sampler::change(std::span<float> logits) const {
 Picked Sampler::pick(std::span<float> logits, grammar::Matcher* matcher,
                      std::span<const Token> banned) const {
   if (logits.empty()) return {};
+  if (banned.empty() && greedy()) {
+    const Picked best{.token = argmax(logits)};
+    if (matcher == nullptr || matcher->allows(best.token)) return best;
+  }
   std::optional<RawDistribution> raw;
   if (sampling_.logprobs >= 0) raw = read_raw(logits, static_cast<std::size_t>(sampling_.logprobs));
   change(logits);

@@ -1,112 +1,57 @@
 #include "runtime/sampler_candidates.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstring>
 #include <functional>
 #include <limits>
 #include <numeric>
+
+#include "runtime/sampler_kernels.hpp"
 
 namespace hf::runtime {
 namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 constexpr float kLargest = std::numeric_limits<float>::max();
-constexpr std::size_t kLanes = 4;
-// One SSE2 or NEON register, which every 64-bit target has.
-using Floats [[gnu::vector_size(kLanes * sizeof(float))]] = float;
-using Ints [[gnu::vector_size(kLanes * sizeof(float))]] = std::int32_t;
-
-Floats load(const float* from) {
-  Floats out;
-  std::memcpy(&out, from, sizeof out);
-  return out;
-}
-
-// exp(x) for x <= 0, relative error below 2e-7; 0 below -87. Cody-Waite reduction and the Taylor
-// polynomial to the sixth power on [-ln2/2, ln2/2].
-Floats exp_falling(Floats x) {
-  const Floats low = Floats{} - 87.0F;
-  const Ints alive = x > low;
-  x = alive ? x : low;
-  const Floats shift = Floats{} + 12582912.0F;  // 1.5 * 2^23: rounds to the nearest integer.
-  const Floats shifted = x * 1.44269504F + shift;
-  const Floats n = shifted - shift;
-  const Floats r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
-  Floats p = r * (1.0F / 720) + (1.0F / 120);
-  p = p * r + (1.0F / 24);
-  p = p * r + (1.0F / 6);
-  p = p * r + 0.5F;
-  p = p * r + 1.0F;
-  p = p * r + 1.0F;
-  const Ints power = (__builtin_convertvector(n, Ints) + 127) << 23;
-  const Floats value = p * std::bit_cast<Floats>(power);
-  return alive ? value : Floats{};
-}
-
-float exp_one(float x) {
-  return exp_falling(Floats{} + x)[0];
-}
-
-float horizontal_sum(Floats v) {
-  float sum = 0;
-  for (std::size_t i = 0; i < kLanes; ++i) sum += v[i];
-  return sum;
-}
-
 float clean_value(float value) {
   if (std::isnan(value)) return kNever;
   return std::min(value, kLargest);
 }
 
-// Cleans one whole block in place and gives its maximum.
-float clean_block(float* block) {
-  Floats top = Floats{} + kNever;
-  for (std::size_t i = 0; i < LogitScan::kBlock; i += kLanes) {
-    Floats v = load(block + i);
-    v = v == v ? v : Floats{} + kNever;
-    v = v > kLargest ? Floats{} + kLargest : v;
-    std::memcpy(block + i, &v, sizeof v);
-    top = v > top ? v : top;
-  }
-  float best = kNever;
-  for (std::size_t i = 0; i < kLanes; ++i) best = std::max(best, top[i]);
-  return best;
-}
-
-float block_weight(std::span<const float> block, float max, float scale) {
-  Floats sum{};
-  std::size_t i = 0;
-  for (; i + kLanes <= block.size(); i += kLanes) {
-    sum += exp_falling((load(block.data() + i) - max) * scale);
-  }
-  float rest = 0;
-  for (; i < block.size(); ++i) rest += exp_one((block[i] - max) * scale);
-  return horizontal_sum(sum) + rest;
-}
-
 }  // namespace
+
+// Only the winning block is searched for the place.
+Token argmax(std::span<const float> logits) {
+  constexpr std::size_t kSearched = 1024;
+  float best = kNever;
+  std::size_t best_begin = 0;
+  for (std::size_t begin = 0; begin < logits.size(); begin += kSearched) {
+    const auto top =
+        kernels::largest(logits.data() + begin, std::min(kSearched, logits.size() - begin));
+    if (top <= best) continue;
+    best = top;
+    best_begin = begin;
+  }
+  auto at = best_begin;
+  while (at < logits.size() && logits[at] != best) ++at;
+  return at < logits.size() ? static_cast<Token>(at) : 0;
+}
 
 void LogitScan::read(std::span<float> logits) {
   logits_ = logits;
-  const auto blocks = (logits.size() + kBlock - 1) / kBlock;
-  block_max_.resize(blocks);
-  max_ = kNever;
-  for (std::size_t b = 0; b < blocks; ++b) {
-    const auto begin = b * kBlock;
+  const auto whole = logits.size() / kBlock;
+  const auto rest = logits.subspan(whole * kBlock);
+  block_max_.resize(whole);
+  kernels::clean_blocks(logits.data(), whole, block_max_.data());
+  if (!rest.empty()) {
     float best = kNever;
-    if (begin + kBlock <= logits.size()) {
-      best = clean_block(logits.data() + begin);
-    } else {
-      for (auto& value : logits.subspan(begin)) {
-        value = clean_value(value);
-        best = std::max(best, value);
-      }
+    for (auto& value : rest) {
+      value = clean_value(value);
+      best = std::max(best, value);
     }
-    block_max_[b] = best;
-    max_ = std::max(max_, best);
+    block_max_.push_back(best);
   }
+  max_ = block_max_.empty() ? kNever : std::ranges::max(block_max_);
 }
 
 Token LogitScan::argmax() const {
@@ -126,7 +71,7 @@ double LogitScan::sum(float temperature) {
     // A block 40 below the maximum adds less than 3e-16 of it.
     const bool counts = (block_max_[b] - max_) * scale > -40;
     const auto block = logits_.subspan(begin, std::min(kBlock, logits_.size() - begin));
-    block_sum_[b] = counts ? block_weight(block, max_, scale) : 0;
+    block_sum_[b] = counts ? kernels::weigh_block(block.data(), block.size(), max_, scale) : 0;
     total_ += double{block_sum_[b]};
   }
   return total_;
@@ -146,7 +91,7 @@ Token LogitScan::draw(double unit, float temperature) const {
   const auto end = std::min(begin + kBlock, logits_.size());
   Token found = argmax();
   for (auto i = begin; i < end; ++i) {
-    const double weight = double{exp_one((logits_[i] - max_) / temperature)};
+    const double weight = double{kernels::exp_one((logits_[i] - max_) / temperature)};
     if (weight <= 0) continue;
     found = static_cast<Token>(i);
     if (left < weight) break;
@@ -186,20 +131,9 @@ float LogitScan::threshold_for(std::size_t count) {
 }
 
 void weigh(Candidates& candidates, float max, float temperature) {
-  const auto count = candidates.size();
-  const float scale = 1 / temperature;
-  candidates.weights.resize(count);
-  candidates.mass = 0;
-  std::size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    const Floats weight = exp_falling((load(candidates.logits.data() + i) - max) * scale);
-    std::memcpy(candidates.weights.data() + i, &weight, sizeof weight);
-    candidates.mass += double{horizontal_sum(weight)};
-  }
-  for (; i < count; ++i) {
-    candidates.weights[i] = exp_one((candidates.logits[i] - max) * scale);
-    candidates.mass += double{candidates.weights[i]};
-  }
+  candidates.weights.resize(candidates.size());
+  candidates.mass = kernels::weigh_all(candidates.logits.data(), candidates.size(), max,
+                                       1 / temperature, candidates.weights.data());
 }
 
 namespace {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/runner.hpp"
+#include "runtime/sampler_kernels.hpp"
 
 namespace hf::runtime {
 
@@ -23,7 +24,7 @@ struct Candidates {
 
 class LogitScan {
  public:
-  static constexpr std::size_t kBlock = 64;
+  static constexpr std::size_t kBlock = kernels::kBlock;
 
   /// Replaces NaN by -inf and +inf by the largest float, and finds the blocks' maxima.
   /// `logits` must outlive the scan's use.
@@ -50,6 +51,8 @@ class LogitScan {
   std::vector<float> order_ = {};  // Scratch of threshold_for().
 };
 
+/// Lowest id that has the largest logit; NaN counts as nothing. Reads only.
+Token argmax(std::span<const float> logits);
 /// Fills weights and mass.
 void weigh(Candidates& candidates, float max, float temperature);
 /// Keeps the `count` best (of equal logits those with lower ids).

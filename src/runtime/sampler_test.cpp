@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/sampler_candidates.hpp"
 #include "runtime/sampler_random.hpp"
 
 namespace hf::runtime {
@@ -131,6 +132,20 @@ TEST(Sampler, without_limits_follows_the_distribution) {
 TEST(Sampler, greedy_takes_the_lowest_of_equals) {
   std::vector<float> logits = {1, 5, 5, 2};
   EXPECT_EQ(Sampler({.temperature = 0}, 0, {}).pick(logits, nullptr, {}).token, 1);
+}
+
+TEST(Sampler, greedy_finds_the_largest_wherever_it_is) {
+  for (const std::size_t size : {1UL, 7UL, 64UL, 1023UL, 1025UL, 5000UL}) {
+    auto logits = random_logits(size, 1);
+    for (std::size_t at = 0; at < size; at += 1 + size / 50) {
+      auto marked = logits;
+      marked[at] = 100;
+      EXPECT_EQ(argmax(marked), static_cast<Token>(at));
+      if (at + 1 < size) marked[at + 1] = std::numeric_limits<float>::quiet_NaN();
+      EXPECT_EQ(Sampler({.temperature = 0}, 0, {}).pick(marked, nullptr, {}).token,
+                static_cast<Token>(at));
+    }
+  }
 }
 
 TEST(Sampler, survives_nan_and_infinities) {

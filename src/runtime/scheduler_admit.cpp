@@ -88,12 +88,14 @@ void Scheduler::State::attach_prefix(Sequence& sequence) {
   sequence.awaited_order = 0;
   sequence.awaited_tokens = 0;
   const auto prefix = prefix_of(sequence);
-  const auto there = pool.find_computed(sequence.slot, prefix);
+  auto there = pool.find_computed(sequence.slot, prefix);
   if (sequence.saved.tokens > there.tokens + kAwaitedGainMin) {
     if (const auto saved = sequence.saved.tokens; pool.restore(sequence.slot, sequence.saved)) {
       sequence.computed = saved;
       return;
     }
+    // Trying may have evicted what was found.
+    there = pool.find_computed(sequence.slot, prefix);
   }
   pool.discard(sequence.saved);
   const auto coming = pool.find_coming(sequence.slot, prefix);

@@ -202,8 +202,9 @@ bool Scheduler::State::plan() {
     const auto room =
         std::min(facts.rows_max, rows_limit) - static_cast<std::uint32_t>(rows.size());
     if (!prompts.empty()) {
-      const auto wanted = std::min(room, prompt_budget());
-      (void)pool.make_room(decoders + wanted);
+      std::uint32_t wanted = 0;
+      for (const auto* sequence : prompts) wanted += sequence->missing();
+      (void)pool.make_room(decoders + std::min({room, prompt_budget(), wanted}));
       add_prompts(std::min(room, pool.cells().free_cells() - decoders));
     } else {
       add_guesses(std::min(most, pool.cells().free_cells()));
