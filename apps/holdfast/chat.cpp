@@ -61,7 +61,12 @@ int answer(ChatSession& session, const std::string& text) {
 int run(const Context& context, const Given& given) {
   auto endpoint = endpoint_of(context, given.api);
   if (!endpoint) return report(endpoint.error());
-  auto session = ChatSession::open(std::move(*endpoint), given.chat);
+  auto options = given.chat;
+  if (options.model.empty() && given.api.address.empty()) {
+    const auto settings = settings::load(context.data_folder);
+    if (settings) options.model = settings->models.default_model;
+  }
+  auto session = ChatSession::open(std::move(*endpoint), std::move(options));
   if (!session) return report(session.error());
   struct sigaction action = {};
   action.sa_handler = on_interrupt;

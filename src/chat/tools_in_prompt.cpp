@@ -111,7 +111,9 @@ void add_instructions(Json& messages, const Json& tools) {
   if ((role == "system" || role == "developer") && first["content"].is_string()) {
     first["content"] = first["content"].get<std::string>() + "\n\n" + instructions(tools);
   } else {
-    messages.insert(messages.begin(), {{"role", "system"}, {"content", instructions(tools)}});
+    // Named, or it would be read as a list of two values to insert.
+    Json told = {{"role", "system"}, {"content", instructions(tools)}};
+    messages.insert(messages.begin(), std::move(told));
   }
 }
 

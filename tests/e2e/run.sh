@@ -41,7 +41,7 @@ export HOLDFAST_E2E_FOLDER HOLDFAST_E2E_BIN="$bin" PYTHONDONTWRITEBYTECODE=1
 left() {
   local entry
   for entry in /proc/[0-9]*; do
-    if tr '\0' '\n' <"$entry/cmdline" 2>/dev/null | grep -qF -- "$HOLDFAST_E2E_FOLDER/"; then echo "${entry#/proc/}"; fi
+    if { tr "\0" "\n" <"$entry/cmdline"; } 2>/dev/null | grep -qF -- "$HOLDFAST_E2E_FOLDER/"; then echo "${entry#/proc/}"; fi
   done
 }
 finish() {

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 
-from holdfast_server import CHAT_MODEL, wait_for
+from holdfast_server import CHAT_MODEL, patience, wait_for
 
 STORY = {"model": CHAT_MODEL, "temperature": 0, "max_tokens": 120, "ignore_eos": True, "stream": True,
          "messages": [{"role": "user", "content": "Tell me about the sea."}]}
@@ -13,7 +13,7 @@ STORY = {"model": CHAT_MODEL, "temperature": 0, "max_tokens": 120, "ignore_eos":
 
 def stream_text(server, body, on_event=lambda count: None):
     """The text, the finish reason and how many events came."""
-    connection = server.connect(timeout=120)
+    connection = server.connect(timeout=120 * patience())
     connection.sendall(server.request_bytes("/v1/chat/completions", body))
     raw, text, finish, count = b"", "", None, 0
     while True:
@@ -39,6 +39,8 @@ def stream_text(server, body, on_event=lambda count: None):
 
 def test_killed_engine_goes_on_with_the_same_text(make_server):
     server = make_server()
+    # Not the first answer: a prompt taken from the cache and one computed whole may round differently.
+    stream_text(server, {**STORY, "max_tokens": 1})
     undisturbed, _, _ = stream_text(server, STORY)
     killed = []
 
@@ -68,7 +70,7 @@ def test_all_of_several_streams_go_on(make_server):
     wait_for(lambda: server.metric("holdfast_engine_generated_tokens_total") > 30, 30, "tokens come")
     os.kill(server.engine_pid(), signal.SIGKILL)
     for thread in threads:
-        thread.join(90)
+        thread.join(90 * patience())
     assert all(result and result[1] == "length" and result[0] for result in results), results
     server.wait_idle()
 
@@ -81,7 +83,7 @@ def test_engine_that_hangs_is_replaced(make_server):
     text, finish, _ = stream_text(server, {**STORY, "max_tokens": 10})
     assert finish == "length" and text
     assert server.engine_pid() != stopped
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 60 * patience()
 
 
 def test_server_killed_takes_its_engines_along(make_server):

@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 
-from holdfast_server import CHAT_MODEL
+from holdfast_server import CHAT_MODEL, patience
 from test_crash import stream_text
 
 
@@ -21,7 +21,7 @@ def test_sigterm_lets_an_open_stream_end(make_server):
 
     thread = threading.Thread(target=lambda: result.append(stream_text(server, body, on_event)))
     thread.start()
-    assert begun.wait(30)
+    assert begun.wait(30 * patience())
     server.process.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     try:
@@ -29,7 +29,7 @@ def test_sigterm_lets_an_open_stream_end(make_server):
         assert refused.status == 503
     except OSError:
         pass  # It no longer accepts connections: as good.
-    thread.join(60)
+    thread.join(60 * patience())
     assert result and result[0][1] == "length"
     assert server.process.wait(30) == 0
 

@@ -4,7 +4,7 @@ import re
 import openai
 import pytest
 
-from holdfast_server import CHAT_MODEL
+from holdfast_server import CHAT_MODEL, holdfast, wait_for
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -43,14 +43,22 @@ def test_missing_key_is_401(server):
     assert answer.status == 401
 
 
-def test_revoked_key_is_401(server):
-    made = server.post("/v1/keys", {"name": "short-lived"})
+def test_keys_over_the_api(server):
+    operator = holdfast("key", "create", "--name", "operator", "--permission", "keys",
+                        data_dir=server.folder).stdout.strip().splitlines()[-1]
+    wait_for(lambda: server.get("/v1/keys", key=operator).status == 200, 3, "the new key is known")
+    made = server.post("/v1/keys", {"name": "short-lived"}, key=operator)
     assert made.status in (200, 201), made.body
-    key = made.json()
-    secret = key.get("key") or key.get("secret")
+    secret, ident = made.json()["key"], made.json()["id"]
     assert server.get("/v1/models", key=secret).status == 200
-    assert server.call("DELETE", f"/v1/keys/{key['id']}").status in (200, 204)
-    assert server.get("/v1/models", key=secret).status == 401
+    assert secret not in server.get("/v1/keys", key=operator).body.decode()
+    assert server.call("DELETE", f"/v1/keys/{ident}", key=operator).status in (200, 204)
+    wait_for(lambda: server.get("/v1/models", key=secret).status == 401, 3, "the revoked key is refused")
+
+
+def test_a_key_without_the_permission_is_403(server):
+    refused = server.post("/v1/keys", {"name": "more"})
+    assert refused.status == 403 and "keys" in refused.error["message"]
 
 
 @pytest.mark.parametrize("body", [b'{"model": "x",\n  "messages": [}', b'{"model"', b"not json", b'{"a": 1} trailing'])

@@ -68,7 +68,7 @@ def test_grammar_text(server):
 
 
 @pytest.mark.parametrize("fields, word", [
-    ({"guided_regex": "(["}, "regex"),
+    ({"guided_regex": "(["}, "regular expression"),
     ({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}}}, "type"),
     ({"guided_grammar": "root ::= missing"}, "missing"),
     ({"guided_regex": "a", "guided_choice": ["a"]}, "guided"),
