@@ -1,6 +1,7 @@
 #include "holdfastd/running_server.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <format>
 #include <utility>
 
@@ -123,7 +124,7 @@ Result<void> RunningServer::open_parts() {
     log::warn("The default model '{}' is not here yet; get it with: holdfast pull", wanted);
   }
   models_ = HF_TRY(inference::EnginePool::open(pool_options(settings_), store, metrics_));
-  models_folder_ = settings_.models_folder();
+  check_store_ = [store] { return store.list().transform([](const auto&) {}); };
   return {};
 }
 
@@ -138,11 +139,7 @@ std::shared_ptr<api::Service> RunningServer::make_service() {
       .metrics = metrics_,
       .options = options,
       .draining = draining_,
-      .check_store = [folder = models_folder_]() -> Result<void> {
-        const auto store = HF_TRY(registry::ModelStore::open(folder));
-        HF_TRY(store.list());
-        return {};
-      },
+      .check_store = check_store_,
       .refresh_metrics = [this] { process_.refresh(); },
   });
 }

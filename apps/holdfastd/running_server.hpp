@@ -2,7 +2,7 @@
 // All parts of the server, built from the settings in the order they need each other. Owner: main.
 
 #include <atomic>
-#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -52,7 +52,7 @@ class RunningServer {
   std::unique_ptr<inference::Inference> models_;
   std::shared_ptr<std::atomic<bool>> draining_ = std::make_shared<std::atomic<bool>>(false);
   std::unique_ptr<http::Server> server_;
-  std::string models_folder_;
+  std::function<Result<void>()> check_store_;
   bool needs_setup_ = false;
 };
 

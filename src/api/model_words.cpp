@@ -13,6 +13,7 @@ std::string_view state_word(inference::ModelState state) {
 }
 
 std::string_view kind_word(const inference::ModelStatus& model) {
+  if (!model.kind.empty()) return model.kind;
   if (model.ready.reranks != 0) return "rerank";
   if (model.ready.generates != 0) return "chat";
   return model.ready.embeds != 0 ? "embedding" : std::string_view();

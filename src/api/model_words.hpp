@@ -9,7 +9,7 @@ namespace hf::api {
 
 /// "unloaded", "loading", "ready" or "failed".
 std::string_view state_word(inference::ModelState state);
-/// "chat", "embedding" or "rerank"; empty: not known before the model has been loaded.
+/// "chat", "embedding" or "rerank", as registered or else as loaded; empty: not known yet.
 std::string_view kind_word(const inference::ModelStatus& model);
 
 }  // namespace hf::api

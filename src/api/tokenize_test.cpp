@@ -80,7 +80,9 @@ TEST(Models, are_listed_with_adapters_and_what_is_known_of_them) {
   auto& status = api.models.add("org/m", {.context_train_tokens = 8192, .request_tokens_max = 4096,
                                           .generates = 1});
   status.adapters = {"law"};
-  api.models.add("cold", {}).state = inference::ModelState::unloaded;
+  auto& cold = api.models.add("cold", {});
+  cold.state = inference::ModelState::unloaded;
+  cold.kind = "embedding";
   const Answer list(api.ask("GET", "/v1/models"));
   EXPECT_EQ(list.at("object"), "list");
   EXPECT_EQ(list.at("data.0.id"), "org/m");
@@ -93,6 +95,7 @@ TEST(Models, are_listed_with_adapters_and_what_is_known_of_them) {
   EXPECT_EQ(list.at("data.1.id"), "org/m:law");
   EXPECT_EQ(list.at("data.1.parent"), "org/m");
   EXPECT_EQ(list.at("data.2.state"), "unloaded");
+  EXPECT_EQ(list.at("data.2.kind"), "embedding");
   EXPECT_EQ(list.at("data.2.context_length"), "null");
 }
 

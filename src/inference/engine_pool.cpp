@@ -67,6 +67,7 @@ ModelStatus with_record(ModelStatus status, const ModelRecord& record,
   status.name = record.name;
   status.created = record.added;
   status.licence = record.licence;
+  status.kind = record.kind;
   status.file_bytes = record.bytes;
   for (const auto& other : records) {
     if (other.kind != kAdapterKind || other.base != record.name) continue;

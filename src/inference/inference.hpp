@@ -30,6 +30,7 @@ struct ModelStatus {
   wire::Stats stats = {};
   std::uint32_t restarts = 0;
   std::vector<std::string> adapters;
+  std::string kind = {};  ///< As the registry has it: "chat", "embedding", "rerank".
 };
 
 /// Events of one generation in the order of wire: Started, Delta.., ChoiceDone.., then on_done or
