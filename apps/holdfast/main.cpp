@@ -5,6 +5,12 @@
 #include "base/log.hpp"
 #include "holdfast/commands.hpp"
 
+namespace {
+
+constexpr int kUsage = 2;
+
+}  // namespace
+
 int main(int argc, char** argv) {
   CLI::App app("Holdfast: your organisation's own LLM platform");
   app.set_version_flag("--version", HF_VERSION);
@@ -18,7 +24,11 @@ int main(int argc, char** argv) {
   hf::cli::add_chat(app, context);
   hf::cli::add_bench(app, context);
   hf::cli::add_status(app, context);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& problem) {
+    return app.exit(problem) == 0 ? 0 : kUsage;
+  }
   (void)hf::log::start({.level = hf::log::Level::warn, .file = {}, .program = "holdfast"});
-  return context.chosen ? context.chosen() : 2;
+  return context.chosen ? context.chosen() : kUsage;
 }
