@@ -94,7 +94,10 @@ def waiting_streams(server, count):
 
 
 def _waiting(server):
-    for line in server.get("/metrics")[1].splitlines():
+    status, text = server.get("/metrics")
+    if status != 200:
+        raise LoadFailed(f"/metrics answers {status}: {text[:200]}")
+    for line in text.splitlines():
         if line.startswith("holdfast_engine_requests_waiting"):
             return float(line.rsplit(" ", 1)[1])
     return 0.0

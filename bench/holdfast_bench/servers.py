@@ -75,7 +75,8 @@ class Holdfast(Server):
             f'[engine]\ncells = {self.cells}\nthreads = {self.threads}\nrunning_max = {self.running}\n'
             f'arguments = {json.dumps(arguments)}\n{self.settings}')
         made = subprocess.run([f"{self.programs}/holdfast", "--data-dir", str(folder), "key", "create", "--name",
-                               "bench", "--save-for-cli"], capture_output=True, text=True)
+                               "bench", "--save-for-cli", *(word for name in ("infer", "models", "metrics")
+                                                            for word in ("--permission", name))], capture_output=True, text=True)
         if made.returncode != 0:
             raise CannotRun(f"holdfast key create failed: {made.stderr.strip()}")
         self.key = (folder / "keys/cli.key").read_text().strip()

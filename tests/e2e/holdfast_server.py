@@ -102,7 +102,8 @@ class Server:
             lines.append(f"[{table}]")
             lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
         (self.folder / "holdfast.toml").write_text("\n".join(lines) + "\n")
-        holdfast("key", "create", "--name", "e2e", "--save-for-cli", data_dir=self.folder)
+        holdfast("key", "create", "--name", "e2e", "--save-for-cli", "--permission", "infer", "--permission", "models",
+                 "--permission", "metrics", data_dir=self.folder)
         self.key = (self.folder / "keys/cli.key").read_text().strip()
         self.log_file = self.folder / "server.log"
         self.preload = preload
@@ -186,7 +187,9 @@ class Server:
     def metric(self, name, **labels):
         """Sum over the series with these labels; 0 if there is none."""
         total = 0.0
-        for line in self.get("/metrics").body.decode().splitlines():
+        answer = self.get("/metrics")
+        assert answer.status == 200, answer.body
+        for line in answer.body.decode().splitlines():
             if not line.startswith(name) or line[len(name):len(name) + 1] not in ("{", " "):
                 continue
             if all(f'{label}="{value}"' in line for label, value in labels.items()):
