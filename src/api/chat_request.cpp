@@ -46,8 +46,8 @@ void read_modalities(Fields& fields) {
 }
 
 void refuse_unserved(Fields& fields) {
-  for (const auto& [old_name, name] : {std::pair{"functions", "tools"},
-                                      std::pair{"function_call", "tool_choice"}}) {
+  for (const auto& [old_name, name] :
+       {std::pair{"functions", "tools"}, std::pair{"function_call", "tool_choice"}}) {
     if (fields.take(old_name)) fields.fail(old_name, TextId::deprecated_field, name);
   }
   fields.unsupported({"audio", "prediction", "web_search_options"});
@@ -85,8 +85,8 @@ std::string template_arguments(Fields& fields, std::string_view effort) {
   json.open_object();
   for (const auto member : given) {
     const auto name = member.key();
-    const bool taken = (name == "reasoning_effort" && !effort.empty()) ||
-                       (name == "enable_thinking" && silent);
+    const bool taken =
+        (name == "reasoning_effort" && !effort.empty()) || (name == "enable_thinking" && silent);
     if (taken || std::ranges::contains(kOwnVariables, name)) {
       fields.fail("chat_template_kwargs", TextId::kwargs_conflict, name);
     }

@@ -86,9 +86,11 @@ TEST(ChatRequest, draws_a_new_seed_each_time) {
 }
 
 TEST(ChatRequest, accepts_what_changes_nothing) {
-  asked(R"("user":"u","metadata":{"a":"b"},"store":false,"service_tier":"auto",)"
-        R"("safety_identifier":"s","prompt_cache_key":"k","modalities":["text"],"verbosity":"medium",)"
-        R"("top_logprobs":null,"stop":null,"tools":[],"logprobs":false,"response_format":{"type":"text"})");
+  asked(
+      R"("user":"u","metadata":{"a":"b"},"store":false,"service_tier":"auto",)"
+      R"("safety_identifier":"s","prompt_cache_key":"k","modalities":["text"],)"
+      R"("verbosity":"medium","top_logprobs":null,"stop":null,"tools":[],"logprobs":false,)"
+      R"("response_format":{"type":"text"})");
 }
 
 TEST(ChatRequest, keeps_tenants_and_salts_apart) {
@@ -136,7 +138,8 @@ TEST(ChatRequest, refuses_values_out_of_range_by_name) {
            {R"("seed":1.5)", "seed"},
            {R"("stop":"")", "stop"},
            {R"("stop":[1])", "stop[0]"},
-           {R"("stop":["1","2","3","4","5","6","7","8","9","a","b","c","d","e","f","g","h"])", "stop"},
+           {R"("stop":["1","2","3","4","5","6","7","8","9","a","b","c","d","e","f","g","h"])",
+            "stop"},
            {R"("stream":1)", "stream"},
            {R"("stream_options":{"include_usage":true})", "stream_options"},
            {R"("stream":true,"stream_options":{"include_all":true})", "stream_options.include_all"},
@@ -194,7 +197,8 @@ TEST(ChatRequest, checks_messages) {
 TEST(ChatRequest, takes_every_role_and_text_parts) {
   Scene scene;
   const std::string messages =
-      R"([{"role":"developer","content":"d"},{"role":"system","content":[{"type":"text","text":"s"}]},)"
+      R"([{"role":"developer","content":"d"},)"
+      R"({"role":"system","content":[{"type":"text","text":"s"}]},)"
       R"({"role":"user","name":"n","content":"u"},{"role":"assistant","content":null,"tool_calls":)"
       R"([{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},)"
       R"({"role":"tool","tool_call_id":"c","content":"4"},)"
@@ -206,7 +210,8 @@ TEST(ChatRequest, takes_every_role_and_text_parts) {
 
 TEST(ChatRequest, names_models_and_their_uses) {
   Scene scene;
-  auto sink = scene.send(chat_completions, R"({"model":"x","messages":[{"role":"user","content":"a"}]})");
+  auto sink =
+      scene.send(chat_completions, R"({"model":"x","messages":[{"role":"user","content":"a"}]})");
   EXPECT_EQ(sink->response->status, 404);
   EXPECT_EQ(at(sink->body(), "error.code"), "model_not_found");
   EXPECT_EQ(at(sink->body(), "error.param"), "model");
@@ -241,7 +246,8 @@ TEST(ChatRequest, checks_tools) {
             "tools[1].function.name"},
            {R"("tool_choice":"required")", "tool_choice"},
            {R"("tool_choice":"maybe",)" + tools, "tool_choice"},
-           {R"("tool_choice":{"type":"function","function":{"name":"sub"}},)" + tools, "tool_choice"},
+           {R"("tool_choice":{"type":"function","function":{"name":"sub"}},)" + tools,
+            "tool_choice"},
            {R"("tool_choice":{"type":"allowed_tools"},)" + tools, "tool_choice.type"},
            {R"("response_format":{"type":"json_object"},)" + tools, "response_format"},
            {R"("guided_regex":"a",)" + tools, "guided_regex"}}) {
@@ -260,7 +266,8 @@ TEST(ChatRequest, constrains_the_output) {
   auto grammar = asked(R"("response_format":{"type":"json_object"})").grammar;
   EXPECT_EQ(grammar.kind, GrammarKind::json_object);
   grammar = asked(R"("response_format":{"type":"json_schema","json_schema":)"
-                  R"({"name":"n","strict":true,"schema":{"type":"object"}}})").grammar;
+                  R"({"name":"n","strict":true,"schema":{"type":"object"}}})")
+                .grammar;
   EXPECT_EQ(grammar.kind, GrammarKind::json_schema);
   EXPECT_EQ(grammar.text, R"({"type":"object"})");
   EXPECT_EQ(asked(R"("guided_json":"{\"type\":\"null\"}")").grammar.text, R"({"type":"null"})");
@@ -297,8 +304,9 @@ TEST(ChatRequest, turns_effort_into_template_variables) {
                 .prompt.template_args_json,
             R"({"enable_thinking":true,"x":[1, 2]})");
   expect_refused({with(R"("chat_template_kwargs":{"messages":[]})"), "chat_template_kwargs"});
-  expect_refused({with(R"("reasoning_effort":"none","chat_template_kwargs":{"enable_thinking":true})"),
-                  "chat_template_kwargs"});
+  expect_refused(
+      {with(R"("reasoning_effort":"none","chat_template_kwargs":{"enable_thinking":true})"),
+       "chat_template_kwargs"});
 }
 
 TEST(ChatRequest, refuses_what_is_no_json_object) {

@@ -1,7 +1,7 @@
 // Chat answers, whole and streamed, as the official clients read them.
-#include <gtest/gtest.h>
-
 #include <thread>
+
+#include <gtest/gtest.h>
 
 #include "api/generation_scene.hpp"
 
@@ -230,8 +230,8 @@ TEST(ChatRun, tells_why_a_model_cannot_be_loaded) {
 TEST(ChatRun, says_504_if_time_ran_out_before_the_first_token) {
   Scene scene;
   const auto sink = scene.send(chat_completions, chat());
-  scene.models.play({wire::Started{}, wire::ChoiceDone{.reason = wire::FinishReason::deadline},
-                     wire::Done{}});
+  scene.models.play(
+      {wire::Started{}, wire::ChoiceDone{.reason = wire::FinishReason::deadline}, wire::Done{}});
   EXPECT_EQ(sink->response->status, 504);
   const auto later = scene.send(chat_completions, chat());
   scene.models.play(says({"half"}, wire::FinishReason::deadline), 1);
@@ -241,8 +241,8 @@ TEST(ChatRun, says_504_if_time_ran_out_before_the_first_token) {
 TEST(ChatRun, fails_when_the_server_stops_it) {
   Scene scene;
   const auto sink = scene.send(chat_completions, chat());
-  scene.models.play({wire::Started{}, wire::ChoiceDone{.reason = wire::FinishReason::cancelled},
-                     wire::Done{}});
+  scene.models.play(
+      {wire::Started{}, wire::ChoiceDone{.reason = wire::FinishReason::cancelled}, wire::Done{}});
   EXPECT_EQ(sink->response->status, 503);
 }
 
@@ -254,7 +254,9 @@ TEST(ChatText, stays_utf_8_in_every_chunk) {
 }
 
 TEST(ChatLogprobs, are_whole_and_in_order) {
-  const wire::TokenLogprob first{.token = 1, .logprob = -0.5F, .bytes = "\xE4\xBD",
+  const wire::TokenLogprob first{.token = 1,
+                                 .logprob = -0.5F,
+                                 .bytes = "\xE4\xBD",
                                  .top = {{.token = 1, .logprob = -0.5F, .bytes = "\xE4\xBD"}}};
   const wire::TokenLogprob second{.token = 2, .logprob = -1.5F, .bytes = "\xA0"};
   const Script script = {wire::Started{}, wire::Delta{.tokens = {1}, .logprobs = {first}},

@@ -34,10 +34,12 @@ struct Style {
 const std::vector<Style>& styles() {
   static const std::vector<Style> all = {
       {std::string(kHermes),
-       {"Sure. ", "<tool_", "call>\n{\"name\":\"add\",\"argu", "ments\":{\"a\":", "1}}\n</tool_call>"}},
+       {"Sure. ", "<tool_", "call>\n{\"name\":\"add\",\"argu",
+        "ments\":{\"a\":", "1}}\n</tool_call>"}},
       {std::string(kLlama), {"{\"name\":\"add\",", "\"parameters\":{\"a\":", "1}}"}},
       {std::string(kDeepseek),
-       {"<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>add\n```json\n{\"a\":",
+       {"<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>",
+        "function<｜tool▁sep｜>add\n```json\n{\"a\":",
         "1}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>"}}};
   return all;
 }
@@ -104,7 +106,8 @@ TEST(ChatTools, can_be_forced) {
 }
 
 TEST(ChatTools, end_after_the_first_call_unless_parallel) {
-  const std::string call = "<tool_call>\n{\"name\":\"add\",\"arguments\":{\"a\":1}}\n</tool_call>\n";
+  const std::string call =
+      "<tool_call>\n{\"name\":\"add\",\"arguments\":{\"a\":1}}\n</tool_call>\n";
   for (const bool stream : {false, true}) {
     Scene scene;
     const std::string more = stream ? R"(,"stream":true)" : "";
@@ -127,7 +130,8 @@ TEST(ChatTools, end_after_the_first_call_unless_parallel) {
 }
 
 TEST(ChatTools, end_one_choice_of_several_without_stopping_the_others) {
-  const std::string call = "<tool_call>\n{\"name\":\"add\",\"arguments\":{\"a\":1}}\n</tool_call>\n";
+  const std::string call =
+      "<tool_call>\n{\"name\":\"add\",\"arguments\":{\"a\":1}}\n</tool_call>\n";
   Scene scene;
   const auto sink = scene.send(chat_completions, body(R"(,"parallel_tool_calls":false,"n":2)"));
   scene.models.play({wire::Started{}, wire::Delta{.tokens = {1}, .text = call + call}});

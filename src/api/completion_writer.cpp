@@ -22,9 +22,8 @@ std::string token_name(std::string_view bytes) {
 }
 
 std::size_t characters(std::string_view bytes) {
-  return static_cast<std::size_t>(std::ranges::count_if(bytes, [](char byte) {
-    return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U;
-  }));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      bytes, [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U; }));
 }
 
 void append_top(JsonWriter& json, const wire::TokenLogprob& entry) {

@@ -39,11 +39,11 @@ TEST(Completions, number_choices_by_prompt) {
   EXPECT_EQ(scene.request(1).prompt.tokens, std::vector<wire::Token>{7});
   EXPECT_NE(scene.request(0).sampling.seed, scene.request(1).sampling.seed);
   const auto play = [&scene](std::size_t part, const std::string& text) {
-    scene.models.play({wire::Started{}, wire::Delta{.choice = 0, .tokens = {1}, .text = text + "0"},
-                       wire::Delta{.choice = 1, .tokens = {1}, .text = text + "1"},
-                       wire::ChoiceDone{.choice = 0}, wire::ChoiceDone{.choice = 1},
-                       wire::Done{.prompt_tokens = 1, .completion_tokens = 2}},
-                      part);
+    scene.models.play(
+        {wire::Started{}, wire::Delta{.choice = 0, .tokens = {1}, .text = text + "0"},
+         wire::Delta{.choice = 1, .tokens = {1}, .text = text + "1"}, wire::ChoiceDone{.choice = 0},
+         wire::ChoiceDone{.choice = 1}, wire::Done{.prompt_tokens = 1, .completion_tokens = 2}},
+        part);
   };
   play(2, "third");
   play(0, "first");
@@ -87,7 +87,8 @@ TEST(Completions, echo_the_prompt) {
   for (const bool stream : {false, true}) {
     Scene scene;
     const auto sink = scene.send(
-        completions, body(R"(["ab","cd"])", stream ? R"(,"echo":true,"stream":true)" : R"(,"echo":true)"));
+        completions,
+        body(R"(["ab","cd"])", stream ? R"(,"echo":true,"stream":true)" : R"(,"echo":true)"));
     scene.models.play(says({"1"}), 0);
     scene.models.play(says({"2"}), 1);
     if (stream) {
@@ -100,7 +101,9 @@ TEST(Completions, echo_the_prompt) {
 }
 
 TEST(Completions, give_logprobs_in_the_old_form) {
-  const wire::TokenLogprob first{.token = 1, .logprob = -0.5F, .bytes = "é",
+  const wire::TokenLogprob first{.token = 1,
+                                 .logprob = -0.5F,
+                                 .bytes = "é",
                                  .top = {{.token = 9, .logprob = -0.25F, .bytes = "\xE9"}}};
   const wire::TokenLogprob second{.token = 2, .logprob = -1, .bytes = "b"};
   Scene scene;

@@ -40,11 +40,13 @@ Result<std::string> answer_rules(const wire::Grammar& grammar) {
   switch (grammar.kind) {
     case wire::GrammarKind::json_object:
       return grammar::schema_to_gbnf(R"({"type":"object"})", "answer");
-    case wire::GrammarKind::json_schema: return grammar::schema_to_gbnf(grammar.text, "answer");
+    case wire::GrammarKind::json_schema:
+      return grammar::schema_to_gbnf(grammar.text, "answer");
     case wire::GrammarKind::none:
     case wire::GrammarKind::regex:
     case wire::GrammarKind::gbnf:
-    case wire::GrammarKind::choice: break;
+    case wire::GrammarKind::choice:
+      break;
   }
   const auto compiled = HF_TRY(grammar::compile(grammar));
   if (auto rules = renamed(compiled->to_gbnf())) return *std::move(rules);
@@ -68,8 +70,8 @@ Result<wire::Grammar> with_reasoning(wire::Grammar grammar, RulesBy author,
   auto rules = HF_TRY(answer_rules(grammar));
   constexpr std::string_view kGoesOn = R"(hf-thought "</think>")";
   constexpr std::string_view kMayCome = R"(( "<think>" hf-thought "</think>" )?)";
-  rules += std::format("\n{}root ::= {} hf-space answer\n", kThoughtRules,
-                       open ? kGoesOn : kMayCome);
+  rules +=
+      std::format("\n{}root ::= {} hf-space answer\n", kThoughtRules, open ? kGoesOn : kMayCome);
   return wire::Grammar{.kind = wire::GrammarKind::gbnf, .text = std::move(rules)};
 }
 

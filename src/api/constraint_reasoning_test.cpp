@@ -1,7 +1,8 @@
 // Grammars with room for reasoning accept exactly what they should.
+#include "api/constraint_reasoning.hpp"
+
 #include <gtest/gtest.h>
 
-#include "api/constraint_reasoning.hpp"
 #include "grammar/grammar.hpp"
 
 namespace hf::api {
@@ -65,8 +66,8 @@ TEST(ConstraintReasoning, keeps_a_callers_rules_as_they_are) {
 }
 
 TEST(ConstraintReasoning, tells_what_is_wrong_with_a_schema) {
-  const auto result = with_reasoning({.kind = wire::GrammarKind::json_schema, .text = "{"},
-                                     RulesBy::caller, kOpen);
+  const auto result =
+      with_reasoning({.kind = wire::GrammarKind::json_schema, .text = "{"}, RulesBy::caller, kOpen);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, Errc::invalid_argument);
 }

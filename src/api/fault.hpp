@@ -23,7 +23,8 @@ struct Fault {
 template <class T>
 using Checked = std::expected<T, Fault>;
 
-inline std::unexpected<Fault> refuse(std::string param, std::string message, std::string_view code = {}) {
+inline std::unexpected<Fault> refuse(std::string param, std::string message,
+                                     std::string_view code = {}) {
   return std::unexpected(
       Fault({Errc::invalid_argument, std::move(message), {}, std::move(param)}, code));
 }

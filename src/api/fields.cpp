@@ -8,12 +8,17 @@ namespace {
 
 TextId wanted(JsonKind kind) {
   switch (kind) {
-    case JsonKind::boolean: return TextId::want_boolean;
-    case JsonKind::number: return TextId::want_number;
-    case JsonKind::string: return TextId::want_string;
-    case JsonKind::array: return TextId::want_array;
+    case JsonKind::boolean:
+      return TextId::want_boolean;
+    case JsonKind::number:
+      return TextId::want_number;
+    case JsonKind::string:
+      return TextId::want_string;
+    case JsonKind::array:
+      return TextId::want_array;
     case JsonKind::null:
-    case JsonKind::object: break;
+    case JsonKind::object:
+      break;
   }
   return TextId::want_object;
 }
@@ -129,7 +134,8 @@ void Fields::accept(std::initializer_list<std::string_view> names) {
 void Fields::only(std::string_view name, std::string_view json) {
   const auto found = take(name);
   if (!found || found.raw() == json) return;
-  fail_with(name, say(language_, TextId::not_supported_value, path(name), json), "unsupported_value");
+  fail_with(name, say(language_, TextId::not_supported_value, path(name), json),
+            "unsupported_value");
 }
 
 void Fields::unsupported(std::initializer_list<std::string_view> names) {
@@ -149,7 +155,8 @@ Checked<void> Fields::finish() {
   for (const auto member : object_) {
     if (member.is(JsonKind::null) || std::ranges::contains(known_, member.key())) continue;
     const auto name = std::string(member.key().substr(0, kQuotedMax));
-    return refuse(path(name), say(language_, TextId::unknown_field, path(name)), "unknown_parameter");
+    return refuse(path(name), say(language_, TextId::unknown_field, path(name)),
+                  "unknown_parameter");
   }
   return {};
 }

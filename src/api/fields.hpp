@@ -15,7 +15,8 @@
 
 namespace hf::api {
 
-/// The first fault is kept; after it every call does nothing. A member that is null counts as absent.
+/// The first fault is kept; after it every call does nothing. A member that is null counts as
+/// absent.
 class Fields {
  public:
   /// `path`: where the object is in the request, "" for the request itself, else "tools[0]".
@@ -33,7 +34,8 @@ class Fields {
   /// A string or an array of strings.
   void texts(std::string_view name, std::vector<std::string>& out);
   /// One of the words; nothing if absent.
-  std::optional<std::string> word(std::string_view name, std::initializer_list<std::string_view> words);
+  std::optional<std::string> word(std::string_view name,
+                                  std::initializer_list<std::string_view> words);
 
   /// Known and without effect here; any value.
   void accept(std::initializer_list<std::string_view> names);
@@ -47,7 +49,8 @@ class Fields {
   void fail(std::string_view name, TextId id, const Args&... args) {
     fail_with(name, say(language_, id, path(name), args...));
   }
-  void fail_with(std::string_view name, std::string message, std::string_view code = "invalid_value");
+  void fail_with(std::string_view name, std::string message,
+                 std::string_view code = "invalid_value");
   void fail_with(Fault fault);
   [[nodiscard]] bool good() const { return !fault_; }
   /// "tools[0].function" for "function".

@@ -1,12 +1,14 @@
 // Members are taken by name, checked, or refused by name; in both languages.
-#include <gtest/gtest.h>
-
 #include "api/fields.hpp"
+
+#include <gtest/gtest.h>
 
 namespace hf::api {
 namespace {
 
-JsonDocument parsed(std::string text) { return *JsonDocument::parse(std::move(text)); }
+JsonDocument parsed(std::string text) {
+  return *JsonDocument::parse(std::move(text));
+}
 
 Fault fault_of(Fields& fields) {
   auto finished = fields.finish();
@@ -140,8 +142,9 @@ TEST(Faults, map_to_openais_status_and_type) {
   EXPECT_EQ(fault_json(refuse("n", "Bad \"n\".", "invalid_value").error()),
             R"({"error":{"message":"Bad \"n\".","type":"invalid_request_error","param":"n",)"
             R"("code":"invalid_value"}})");
-  EXPECT_EQ(fault_json(Error{Errc::invalid_argument, "Bad.", "detail"}),
-            R"({"error":{"message":"Bad.","type":"invalid_request_error","param":null,"code":null}})");
+  EXPECT_EQ(
+      fault_json(Error{Errc::invalid_argument, "Bad.", "detail"}),
+      R"({"error":{"message":"Bad.","type":"invalid_request_error","param":null,"code":null}})");
 }
 
 }  // namespace

@@ -25,10 +25,10 @@ struct ToolPlan {
 };
 
 struct GenerationPlan {
-  std::string id = {};     ///< The answer's, "chatcmpl-...".
+  std::string id = {};  ///< The answer's, "chatcmpl-...".
   std::string model = {};
   bool stream = false;
-  wire::Generate request = {};            ///< All but the prompt.
+  wire::Generate request = {};             ///< All but the prompt.
   std::vector<wire::Prompt> prompts = {};  ///< One generation each; choices follow by prompt.
   ToolPlan tools = {};
   [[nodiscard]] bool chat() const { return prompts.front().kind == wire::PromptKind::chat; }

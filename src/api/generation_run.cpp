@@ -80,16 +80,15 @@ void GenerationRun::launch(const std::shared_ptr<GenerationRun>& run, inference:
   run->sink_->on_gone([weak = std::weak_ptr(run)] {
     if (const auto alive = weak.lock()) alive->leave();
   });
-  for (std::uint32_t part = 0; part < plan.prompts.size(); ++part) {
+  for (std::uint32_t part = 0; part < plan.prompts.size() && !run->closed_; ++part) {
     auto request = part + 1 < plan.prompts.size() ? plan.request : std::move(plan.request);
     request.prompt = std::move(plan.prompts[part]);
     // Parts of one request draw different numbers.
     request.sampling.seed += part;
-    auto handle = models.generate(plan.model, std::move(request),
-                                  std::make_shared<Listener>(run, part));
+    auto handle =
+        models.generate(plan.model, std::move(request), std::make_shared<Listener>(run, part));
     if (!handle) return run->on_failed(part, handle.error());
     run->keep(part, *std::move(handle));
-    if (run->closed_) return;
   }
 }
 
@@ -213,9 +212,9 @@ void GenerationRun::begin_part(std::uint32_t part, bool reasoning_open) {
   }
   if (!stream_ || phase_ != Phase::waiting) return;
   phase_ = Phase::streaming;
-  const auto state = sink_->start_stream(
-      200, "text/event-stream; charset=utf-8",
-      {{"cache-control", "no-cache"}, {"x-accel-buffering", "no"}});
+  const auto state =
+      sink_->start_stream(200, "text/event-stream; charset=utf-8",
+                          {{"cache-control", "no-cache"}, {"x-accel-buffering", "no"}});
   if (state == SinkState::gone) closed_ = true;
   writer_->begin(transcript_, out_);
 }
@@ -305,7 +304,8 @@ void GenerationRun::finish() {
   };
   if (phase_ == Phase::waiting && transcript_.usage.completion == 0 &&
       std::ranges::any_of(transcript_.choices, late)) {
-    return fail({Error{Errc::deadline_exceeded, std::string(pattern(language_, TextId::too_slow))}});
+    return fail(
+        {Error{Errc::deadline_exceeded, std::string(pattern(language_, TextId::too_slow))}});
   }
   if (phase_ == Phase::streaming) {
     writer_->end(transcript_, out_);

@@ -40,9 +40,9 @@ class ScriptedInference final : public inference::Inference {
 
   std::vector<inference::ModelStatus> known;
   std::vector<std::unique_ptr<Asked>> asked;
-  Script at_once;                 ///< Played inside generate().
-  std::optional<Error> refusal;   ///< generate() gives it.
-  std::string rendered;           ///< Answer to tokenize().
+  Script at_once;                                                 ///< Played inside generate().
+  std::optional<Error> refusal;                                   ///< generate() gives it.
+  std::string rendered;                                           ///< Answer to tokenize().
   std::vector<inference::Reply<inference::ModelStatus>> waiting;  ///< when_ready() of the unloaded.
 
   [[nodiscard]] std::vector<inference::ModelStatus> models() const override { return known; }
@@ -57,8 +57,8 @@ class ScriptedInference final : public inference::Inference {
   void rerank(std::string_view, wire::Rerank, inference::Reply<wire::Scores>) override {}
   void detokenize(std::string_view, wire::Detokenize, inference::Reply<wire::Tokens>) override {}
   void load_adapter(std::string_view, wire::LoadAdapter, inference::Reply<wire::Ack>) override {}
-  void unload_adapter(std::string_view, wire::UnloadAdapter,
-                      inference::Reply<wire::Ack>) override {}
+  void unload_adapter(std::string_view, wire::UnloadAdapter, inference::Reply<wire::Ack>) override {
+  }
   Result<void> unload(std::string_view) override { return {}; }
 };
 

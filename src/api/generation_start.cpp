@@ -40,9 +40,9 @@ class Start : public std::enable_shared_from_this<Start> {
   }
 
   void refuse_use(TextId id) {
-    answer_fault(call_, {Error{Errc::invalid_argument, say(call_.language, id, plan_.model), {},
-                               "model"},
-                         "unsupported_model"});
+    answer_fault(call_,
+                 {Error{Errc::invalid_argument, say(call_.language, id, plan_.model), {}, "model"},
+                  "unsupported_model"});
   }
 
   void prepare(const inference::ModelStatus& status) {
@@ -61,7 +61,8 @@ class Start : public std::enable_shared_from_this<Start> {
       if (!grammar) return answer_fault(call_, grammar.error());
       plan_.request.grammar = *std::move(grammar);
     }
-    if (style_.reasoning == chat::ReasoningStyle::none || !binds_from_start(plan_.request.grammar)) {
+    if (style_.reasoning == chat::ReasoningStyle::none ||
+        !binds_from_start(plan_.request.grammar)) {
       return launch();
     }
     look_at_prompt();
@@ -71,21 +72,20 @@ class Start : public std::enable_shared_from_this<Start> {
   // the rendered prompt ends.
   void look_at_prompt() {
     wire::Tokenize request{.prompt = plan_.prompts.front()};
-    service_->models.tokenize(plan_.model, std::move(request),
-                              [self = shared_from_this()](Result<wire::Tokens> tokens) {
-      if (!tokens) return answer_fault(self->call_, tokens.error());
-      const auto author = self->plan_.tools.offered() ? RulesBy::server : RulesBy::caller;
-      auto grammar =
-          with_reasoning(std::move(self->plan_.request.grammar), author, tokens->text);
-      if (!grammar) return answer_fault(self->call_, grammar.error());
-      self->plan_.request.grammar = *std::move(grammar);
-      self->launch();
-    });
+    service_->models.tokenize(
+        plan_.model, std::move(request), [self = shared_from_this()](Result<wire::Tokens> tokens) {
+          if (!tokens) return answer_fault(self->call_, tokens.error());
+          const auto author = self->plan_.tools.offered() ? RulesBy::server : RulesBy::caller;
+          auto grammar =
+              with_reasoning(std::move(self->plan_.request.grammar), author, tokens->text);
+          if (!grammar) return answer_fault(self->call_, grammar.error());
+          self->plan_.request.grammar = *std::move(grammar);
+          self->launch();
+        });
   }
 
   void launch() {
-    const auto run =
-        std::make_shared<GenerationRun>(plan_, call_, style_, std::move(writer_));
+    const auto run = std::make_shared<GenerationRun>(plan_, call_, style_, std::move(writer_));
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     run->describe(std::chrono::duration_cast<std::chrono::seconds>(now).count(),
                   std::move(fingerprint_));

@@ -1,6 +1,6 @@
 #pragma once
-// From a checked request to a running generation: finds the model, waits until it is loaded, settles
-// what depends on its chat template. Threads: any; does not block.
+// From a checked request to a running generation: finds the model, waits until it is loaded,
+// settles what depends on its chat template. Threads: any; does not block.
 
 #include <memory>
 

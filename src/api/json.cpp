@@ -11,8 +11,12 @@ namespace {
 
 constexpr std::size_t kLinearKeys = 16;
 
-bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_space(char c) {
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 JsonFault fault_at(std::string_view text, std::size_t at, JsonTrouble trouble) {
   JsonFault fault{.trouble = trouble};
@@ -77,14 +81,21 @@ class JsonReader {
       case '[':
         node.kind = JsonKind::array;
         return items(index, depth);
-      case '"': node.kind = JsonKind::string; return string(node.text);
+      case '"':
+        node.kind = JsonKind::string;
+        return string(node.text);
       case 't':
         node.kind = JsonKind::boolean;
         node.truth = true;
         return word("true");
-      case 'f': node.kind = JsonKind::boolean; return word("false");
-      case 'n': return word("null");
-      default: node.kind = JsonKind::number; return number();
+      case 'f':
+        node.kind = JsonKind::boolean;
+        return word("false");
+      case 'n':
+        return word("null");
+      default:
+        node.kind = JsonKind::number;
+        return number();
     }
   }
 
@@ -156,7 +167,8 @@ class JsonReader {
     return true;
   }
 
-  bool known(std::uint32_t index, std::string_view key, std::unordered_set<std::string_view>& keys) {
+  bool known(std::uint32_t index, std::string_view key,
+             std::unordered_set<std::string_view>& keys) {
     const auto& node = document_.nodes_[index];
     if (node.count < kLinearKeys) {
       for (auto i = node.first; i != 0; i = document_.nodes_[i].next) {
@@ -276,7 +288,8 @@ class JsonReader {
   JsonTrouble trouble_ = JsonTrouble::unexpected;
 };
 
-std::expected<JsonDocument, JsonFault> JsonDocument::parse(std::string text, const JsonLimits& limits) {
+std::expected<JsonDocument, JsonFault> JsonDocument::parse(std::string text,
+                                                           const JsonLimits& limits) {
   if (const auto good = utf8::valid_prefix(text); good != text.size()) {
     return std::unexpected(fault_at(text, good, JsonTrouble::not_utf8));
   }
@@ -289,11 +302,21 @@ std::expected<JsonDocument, JsonFault> JsonDocument::parse(std::string text, con
   return document;
 }
 
-JsonKind Json::kind() const { return document_->nodes_[node_].kind; }
-bool Json::truth() const { return document_->nodes_[node_].truth; }
-std::string_view Json::text() const { return document_->nodes_[node_].text; }
-std::size_t Json::size() const { return document_->nodes_[node_].count; }
-std::string_view Json::key() const { return document_->nodes_[node_].key; }
+JsonKind Json::kind() const {
+  return document_->nodes_[node_].kind;
+}
+bool Json::truth() const {
+  return document_->nodes_[node_].truth;
+}
+std::string_view Json::text() const {
+  return document_->nodes_[node_].text;
+}
+std::size_t Json::size() const {
+  return document_->nodes_[node_].count;
+}
+std::string_view Json::key() const {
+  return document_->nodes_[node_].key;
+}
 
 std::string_view Json::raw() const {
   const auto& node = document_->nodes_[node_];
@@ -306,7 +329,8 @@ double Json::number() const {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc()) return value;
   // Out of range: too large, or too close to zero.
-  const bool tiny = text.find("e-") != std::string_view::npos || text.find("E-") != std::string_view::npos;
+  const bool tiny =
+      text.find("e-") != std::string_view::npos || text.find("E-") != std::string_view::npos;
   if (tiny) return 0;
   return text.front() == '-' ? -HUGE_VAL : HUGE_VAL;
 }
@@ -318,7 +342,8 @@ std::optional<std::int64_t> Json::integer() const {
   if (error == std::errc() && end == text.data() + text.size()) return value;
   const auto number_value = number();
   constexpr double kExactMax = 9007199254740992.0;
-  if (std::abs(number_value) > kExactMax || std::trunc(number_value) != number_value) return std::nullopt;
+  if (std::abs(number_value) > kExactMax || std::trunc(number_value) != number_value)
+    return std::nullopt;
   return static_cast<std::int64_t>(number_value);
 }
 
@@ -334,7 +359,9 @@ Json::Iterator Json::begin() const {
   return Iterator(document_ == nullptr ? Json() : Json(document_, document_->nodes_[node_].first));
 }
 
-Json::Iterator Json::end() const { return Iterator(Json(document_, 0)); }
+Json::Iterator Json::end() const {
+  return Iterator(Json(document_, 0));
+}
 
 Json::Iterator& Json::Iterator::operator++() {
   at_ = Json(at_.document_, at_.document_->nodes_[at_.node_].next);

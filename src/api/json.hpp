@@ -18,15 +18,15 @@ enum class JsonKind : std::uint8_t { null, boolean, number, string, array, objec
 
 enum class JsonTrouble : std::uint8_t {
   not_utf8,
-  unexpected,     ///< A character that cannot stand here.
-  ended,          ///< The text stops inside a value.
+  unexpected,  ///< A character that cannot stand here.
+  ended,       ///< The text stops inside a value.
   too_deep,
-  too_many,       ///< More values than the limit.
-  bad_escape,     ///< Unknown escape or half of a surrogate pair.
-  raw_control,    ///< A control character inside a string must be escaped.
+  too_many,     ///< More values than the limit.
+  bad_escape,   ///< Unknown escape or half of a surrogate pair.
+  raw_control,  ///< A control character inside a string must be escaped.
   bad_number,
   duplicate_key,
-  trailing,       ///< Text after the value.
+  trailing,  ///< Text after the value.
 };
 
 struct JsonFault {
@@ -49,7 +49,9 @@ class Json {
   Json() = default;
   explicit operator bool() const { return document_ != nullptr; }
   [[nodiscard]] JsonKind kind() const;
-  [[nodiscard]] bool is(JsonKind kind) const { return document_ != nullptr && this->kind() == kind; }
+  [[nodiscard]] bool is(JsonKind kind) const {
+    return document_ != nullptr && this->kind() == kind;
+  }
   /// For JsonKind::boolean.
   [[nodiscard]] bool truth() const;
   /// For JsonKind::number.
@@ -89,7 +91,8 @@ class Json::Iterator {
 
 class JsonDocument {
  public:
-  static std::expected<JsonDocument, JsonFault> parse(std::string text, const JsonLimits& limits = {});
+  static std::expected<JsonDocument, JsonFault> parse(std::string text,
+                                                      const JsonLimits& limits = {});
   [[nodiscard]] Json root() const { return {this, 1}; }
 
   JsonDocument(JsonDocument&&) = default;

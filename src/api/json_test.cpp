@@ -1,10 +1,11 @@
 // The JSON tree and the writer: RFC 8259 and nothing beyond it, with a place for each fault.
-#include <gtest/gtest.h>
+#include "api/json.hpp"
 
 #include <cmath>
 #include <limits>
 
-#include "api/json.hpp"
+#include <gtest/gtest.h>
+
 #include "api/json_writer.hpp"
 
 namespace hf::api {
@@ -74,7 +75,8 @@ TEST(Json, refuses_what_the_standard_does) {
   for (const auto* text : {"01", "1.", "1e", "-", "1.e5"}) {
     EXPECT_EQ(trouble(text), JsonTrouble::bad_number) << text;
   }
-  for (const auto* text : {R"("\x")", R"("\uD83D")", R"("\uDE42")", R"("\u12G4")", R"("\uD83Dx")"}) {
+  for (const auto* text :
+       {R"("\x")", R"("\uD83D")", R"("\uDE42")", R"("\u12G4")", R"("\uD83Dx")"}) {
     EXPECT_EQ(trouble(text), JsonTrouble::bad_escape) << text;
   }
   EXPECT_EQ(trouble("\"a\nb\""), JsonTrouble::raw_control);

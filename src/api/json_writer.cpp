@@ -11,12 +11,24 @@ namespace {
 
 void append_escape(std::string& out, char c) {
   switch (c) {
-    case '"': out += "\\\""; break;
-    case '\\': out += "\\\\"; break;
-    case '\n': out += "\\n"; break;
-    case '\r': out += "\\r"; break;
-    case '\t': out += "\\t"; break;
-    default: std::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(c)); break;
+    case '"':
+      out += "\\\"";
+      break;
+    case '\\':
+      out += "\\\\";
+      break;
+    case '\n':
+      out += "\\n";
+      break;
+    case '\r':
+      out += "\\r";
+      break;
+    case '\t':
+      out += "\\t";
+      break;
+    default:
+      std::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(c));
+      break;
   }
 }
 
@@ -52,8 +64,12 @@ void append_json_string(std::string& out, std::string_view text) {
   out.push_back('"');
 }
 
-void append_json_number(std::string& out, double value) { append_number(out, value); }
-void append_json_number(std::string& out, float value) { append_number(out, value); }
+void append_json_number(std::string& out, double value) {
+  append_number(out, value);
+}
+void append_json_number(std::string& out, float value) {
+  append_number(out, value);
+}
 
 void JsonWriter::separate() {
   if (comma_) out_.push_back(',');

@@ -52,7 +52,9 @@ class JsonWriter {
     key(name);
     return value(std::forward<T>(item));
   }
-  JsonWriter& member_raw(std::string_view name, std::string_view json) { return key(name).raw(json); }
+  JsonWriter& member_raw(std::string_view name, std::string_view json) {
+    return key(name).raw(json);
+  }
   JsonWriter& member_null(std::string_view name) { return key(name).null(); }
 
  private:

@@ -12,8 +12,8 @@ constexpr std::array<std::string_view, 5> kRoles = {"system", "developer", "user
 constexpr std::array<std::string_view, 4> kTextParts = {"text", "input_text", "output_text",
                                                         "refusal"};
 constexpr std::array<std::string_view, 9> kMediaParts = {
-    "image_url",   "input_image", "image", "input_audio", "audio_url",
-    "video_url",   "input_video", "file",  "input_file"};
+    "image_url", "input_image", "image", "input_audio", "audio_url",
+    "video_url", "input_video", "file",  "input_file"};
 
 void check_part(Fields& fields, const std::string& place, Json part) {
   Fields inner(part, place, fields.language());

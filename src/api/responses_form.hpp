@@ -14,7 +14,7 @@ struct ResponsesForm {
   std::string tool_choice_json = "\"auto\"";
   std::string text_json = R"({"format":{"type":"text"}})";
   std::string user_json = "null";
-  std::string effort = {};  ///< Empty: null.
+  std::string effort = {};              ///< Empty: null.
   std::uint32_t output_tokens_max = 0;  ///< 0: null.
   float temperature = 1;
   float top_p = 1;

@@ -124,7 +124,7 @@ class InputReader {
     const auto summary = item.take("summary", JsonKind::array);
     if (!item.good()) return;
     if (turn_.content || !turn_.calls.empty()) end_turn();
-    for (const auto part : content && content.size() > 0 ? content : summary) {
+    for (const auto part : content&& content.size() > 0 ? content : summary) {
       if (const auto text = part["text"]; text.is(JsonKind::string)) turn_.reasoning += text.text();
     }
   }
@@ -147,6 +147,8 @@ class InputReader {
 
 }  // namespace
 
-std::string read_input(Fields& fields) { return InputReader(fields).read(); }
+std::string read_input(Fields& fields) {
+  return InputReader(fields).read();
+}
 
 }  // namespace hf::api

@@ -29,7 +29,7 @@ void append_part(std::string& out, const ResponseItem& item);
 
 struct ResponseState {
   std::string_view status = "in_progress";
-  std::string_view output = {};      ///< JSON items with commas.
+  std::string_view output = {};       ///< JSON items with commas.
   const TokenUsage* usage = nullptr;  ///< Null: not known yet.
   const Fault* fault = nullptr;
 };

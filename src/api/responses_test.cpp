@@ -23,7 +23,8 @@ std::vector<std::string> types(const CollectingSink& sink) {
 TEST(Responses, have_message_and_usage) {
   Scene scene;
   const auto sink = scene.send(
-      responses, body(R"("hi")", R"(,"instructions":"be kind","max_output_tokens":50,"metadata":{"a":"b"})"));
+      responses,
+      body(R"("hi")", R"(,"instructions":"be kind","max_output_tokens":50,"metadata":{"a":"b"})"));
   EXPECT_EQ(scene.request().prompt.messages_json,
             R"([{"role":"system","content":"be kind"},{"role":"user","content":"hi"}])");
   EXPECT_EQ(scene.request().max_tokens, 50U);
@@ -55,11 +56,11 @@ TEST(Responses, stream_the_full_sequence) {
   const auto sink = scene.send(responses, body(R"("hi")", R"(,"stream":true)"));
   scene.models.play(says({"Hel", "lo"}));
   EXPECT_EQ(types(*sink),
-            (std::vector<std::string>{
-                "response.created", "response.in_progress", "response.output_item.added",
-                "response.content_part.added", "response.output_text.delta",
-                "response.output_text.delta", "response.output_text.done",
-                "response.content_part.done", "response.output_item.done", "response.completed"}));
+            (std::vector<std::string>{"response.created", "response.in_progress",
+                                      "response.output_item.added", "response.content_part.added",
+                                      "response.output_text.delta", "response.output_text.delta",
+                                      "response.output_text.done", "response.content_part.done",
+                                      "response.output_item.done", "response.completed"}));
   const auto events = sink->events();
   for (std::size_t i = 0; i < events.size(); ++i) {
     EXPECT_EQ(at(events[i], "sequence_number"), std::to_string(i));
@@ -85,27 +86,39 @@ TEST(Responses, stream_the_full_sequence) {
 TEST(Responses, give_reasoning_and_calls_as_items) {
   Scene scene;
   scene.template_is("{{ tools }} <tool_call> <think>");
-  const std::vector<std::string> texts = {
-      "<think>", "Hm", "m</think>", "Wait.", "<tool_call>{\"name\":\"add\",\"arguments\":{\"a\":",
-      "1}}</tool_call>"};
-  const auto sink = scene.send(responses, body(R"("hi")", R"(,"stream":true)" + std::string(kTools)));
+  const std::vector<std::string> texts = {"<think>",
+                                          "Hm",
+                                          "m</think>",
+                                          "Wait.",
+                                          "<tool_call>{\"name\":\"add\",\"arguments\":{\"a\":",
+                                          "1}}</tool_call>"};
+  const auto sink =
+      scene.send(responses, body(R"("hi")", R"(,"stream":true)" + std::string(kTools)));
   EXPECT_EQ(scene.request().prompt.tools_json,
             R"([{"type":"function","function":{"name":"add","description":"adds",)"
             R"("parameters":{"type":"object"}}}])");
   scene.models.play(says(texts));
-  EXPECT_EQ(types(*sink),
-            (std::vector<std::string>{
-                "response.created", "response.in_progress",
-                "response.output_item.added", "response.content_part.added",
-                "response.reasoning_text.delta", "response.reasoning_text.delta",
-                "response.reasoning_text.done", "response.content_part.done",
-                "response.output_item.done",
-                "response.output_item.added", "response.content_part.added",
-                "response.output_text.delta", "response.output_text.done",
-                "response.content_part.done", "response.output_item.done",
-                "response.output_item.added", "response.function_call_arguments.delta",
-                "response.function_call_arguments.delta", "response.function_call_arguments.done",
-                "response.output_item.done", "response.completed"}));
+  EXPECT_EQ(types(*sink), (std::vector<std::string>{"response.created",
+                                                    "response.in_progress",
+                                                    "response.output_item.added",
+                                                    "response.content_part.added",
+                                                    "response.reasoning_text.delta",
+                                                    "response.reasoning_text.delta",
+                                                    "response.reasoning_text.done",
+                                                    "response.content_part.done",
+                                                    "response.output_item.done",
+                                                    "response.output_item.added",
+                                                    "response.content_part.added",
+                                                    "response.output_text.delta",
+                                                    "response.output_text.done",
+                                                    "response.content_part.done",
+                                                    "response.output_item.done",
+                                                    "response.output_item.added",
+                                                    "response.function_call_arguments.delta",
+                                                    "response.function_call_arguments.delta",
+                                                    "response.function_call_arguments.done",
+                                                    "response.output_item.done",
+                                                    "response.completed"}));
   const auto events = sink->events();
   EXPECT_EQ(at(events[2], "item.type"), "reasoning");
   EXPECT_EQ(at(events[6], "text"), "Hmm");
@@ -164,7 +177,8 @@ TEST(Responses, join_an_assistants_items_into_one_message) {
   const std::string input =
       R"([{"role":"developer","content":"d"},)"
       R"({"type":"message","role":"user","content":[{"type":"input_text","text":"u"}]},)"
-      R"({"type":"reasoning","id":"rs","summary":[],"content":[{"type":"reasoning_text","text":"r"}]},)"
+      R"({"type":"reasoning","id":"rs","summary":[],)"
+      R"("content":[{"type":"reasoning_text","text":"r"}]},)"
       R"({"type":"message","id":"m","status":"completed","role":"assistant",)"
       R"("content":[{"type":"output_text","text":"a","annotations":[]}]},)"
       R"({"type":"function_call","id":"fc","call_id":"c1","name":"add","arguments":"{}"},)"
@@ -195,9 +209,10 @@ TEST(Responses, constrain_the_output) {
 TEST(Responses, turn_effort_off_and_accept_harmless_members) {
   Scene scene;
   const auto sink = scene.send(
-      responses, body(R"("hi")", R"(,"reasoning":{"effort":"minimal","summary":"auto"},"store":false,)"
-                                 R"("include":["reasoning.encrypted_content"],"truncation":"disabled",)"
-                                 R"("prompt_cache_key":"k","parallel_tool_calls":true)"));
+      responses,
+      body(R"("hi")", R"(,"reasoning":{"effort":"minimal","summary":"auto"},"store":false,)"
+                      R"("include":["reasoning.encrypted_content"],"truncation":"disabled",)"
+                      R"("prompt_cache_key":"k","parallel_tool_calls":true)"));
   ASSERT_FALSE(sink->response) << sink->body();
   EXPECT_EQ(scene.request().prompt.template_args_json, R"({"enable_thinking":false})");
 }
@@ -206,11 +221,11 @@ TEST(Responses, give_logprobs_if_included) {
   Scene scene;
   const auto sink = scene.send(
       responses,
-      body(R"("hi")", R"(,"stream":true,"top_logprobs":2,"include":["message.output_text.logprobs"])"));
+      body(R"("hi")",
+           R"(,"stream":true,"top_logprobs":2,"include":["message.output_text.logprobs"])"));
   EXPECT_EQ(scene.request().sampling.logprobs, 2);
   const wire::TokenLogprob entry{.token = 1, .logprob = -0.5F, .bytes = "a"};
-  scene.models.play({wire::Started{},
-                     wire::Delta{.tokens = {1}, .text = "a", .logprobs = {entry}},
+  scene.models.play({wire::Started{}, wire::Delta{.tokens = {1}, .text = "a", .logprobs = {entry}},
                      wire::ChoiceDone{}, wire::Done{}});
   const auto events = sink->events();
   EXPECT_EQ(at(events[4], "logprobs.0.token"), "a");
@@ -245,8 +260,8 @@ TEST(Responses, refuse_by_name) {
            {body(R"("a")", R"(,"text":{"format":{"type":"json_schema","name":"n"}})"),
             "text.format.schema"},
            {body(R"("a")", R"(,"text":{"verbosity":"low"})"), "text.verbosity"},
-           {body(R"("a")", std::string(R"(,"text":{"format":{"type":"json_object"}})") +
-                               std::string(kTools)),
+           {body(R"("a")",
+                 std::string(R"(,"text":{"format":{"type":"json_object"}})") + std::string(kTools)),
             "text"},
            {body(R"("a")", R"(,"messages":[])"), "messages"}}) {
     Scene scene;

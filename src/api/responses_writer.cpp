@@ -51,11 +51,10 @@ class ResponsesWriter final : public AnswerWriter {
 
   void end(const Transcript& transcript, std::string& out) override {
     const bool cut = finish_reason(transcript.choices[0]) == "length";
-    write_state(transcript, cut ? "response.incomplete" : "response.completed",
-                {.status = cut ? "incomplete" : "completed",
-                 .output = output_,
-                 .usage = &transcript.usage},
-                out);
+    write_state(
+        transcript, cut ? "response.incomplete" : "response.completed",
+        {.status = cut ? "incomplete" : "completed", .output = output_, .usage = &transcript.usage},
+        out);
   }
 
   void fail(const Transcript& transcript, const Fault& fault, std::string& out) override {
@@ -77,12 +76,10 @@ class ResponsesWriter final : public AnswerWriter {
       add_whole(transcript, std::move(message), status);
     }
     for (const auto& call : choice.calls) {
-      add_whole(transcript,
-                {.kind = ItemKind::call,
-                 .text = call.arguments,
-                 .call_id = call.id,
-                 .name = call.name},
-                status);
+      add_whole(
+          transcript,
+          {.kind = ItemKind::call, .text = call.arguments, .call_id = call.id, .name = call.name},
+          status);
     }
     append_response(out, transcript, form_,
                     {.status = status, .output = output_, .usage = &transcript.usage});
@@ -131,8 +128,9 @@ class ResponsesWriter final : public AnswerWriter {
       type = item_.kind == ItemKind::message ? "response.output_text.delta"
                                              : "response.reasoning_text.delta";
     }
-    delta_start_ = std::format("event: {0}\ndata: {{\"type\":\"{0}\"{1}{2},\"sequence_number\":",
-                               type, place(), has_parts() ? R"(,"content_index":0)" : "");
+    delta_start_ =
+        std::format("event: {0}\ndata: {{\"type\":\"{0}\"{1}{2},\"sequence_number\":", type,
+                    place(), has_parts() ? R"(,"content_index":0)" : "");
   }
 
   void write_item(std::string_view type, std::string_view status, std::string& out) {
@@ -207,10 +205,10 @@ class ResponsesWriter final : public AnswerWriter {
 
   ResponsesForm form_;
   std::uint64_t sequence_ = 0;
-  std::size_t items_ = 0;          // Finished ones; the index of the open one.
-  std::string output_ = {};        // Finished items.
-  ResponseItem item_ = {};         // The open one.
-  std::string delta_start_ = {};   // Of the open item's deltas, up to the sequence number.
+  std::size_t items_ = 0;         // Finished ones; the index of the open one.
+  std::string output_ = {};       // Finished items.
+  ResponseItem item_ = {};        // The open one.
+  std::string delta_start_ = {};  // Of the open item's deltas, up to the sequence number.
 };
 
 }  // namespace

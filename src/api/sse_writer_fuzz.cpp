@@ -11,9 +11,8 @@ namespace {
 
 namespace scene = hf::api::test;
 
-constexpr std::string_view kChat =
-    R"({"model":"m","messages":[{"role":"user","content":"x"}],)"
-    R"("tools":[{"type":"function","function":{"name":"add"}}])";
+constexpr std::string_view kChat = R"({"model":"m","messages":[{"role":"user","content":"x"}],)"
+                                   R"("tools":[{"type":"function","function":{"name":"add"}}])";
 constexpr std::string_view kResponses =
     R"({"model":"m","input":"x","tools":[{"type":"function","name":"add"}])";
 constexpr std::string_view kCompletion = R"({"model":"m","prompt":"x")";
@@ -21,8 +20,8 @@ constexpr std::string_view kCompletion = R"({"model":"m","prompt":"x")";
 struct Form {
   hf::api::Endpoint endpoint;
   std::string_view request;
-  std::string_view whole;   // Where the text is in a whole answer.
-  std::string_view piece;   // And in an event.
+  std::string_view whole;  // Where the text is in a whole answer.
+  std::string_view piece;  // And in an event.
 };
 
 std::shared_ptr<scene::CollectingSink> played(const Form& form, std::string_view more,
@@ -52,8 +51,7 @@ void check(const Form& form, const scene::Script& script) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   if (size < 1) return 0;
   const auto step = 1 + bytes[0] % 16U;
-  const auto text =
-      hf::utf8::repaired({reinterpret_cast<const char*>(bytes) + 1, size - 1});
+  const auto text = hf::utf8::repaired({reinterpret_cast<const char*>(bytes) + 1, size - 1});
   std::vector<std::string> pieces;
   for (std::size_t at = 0; at < text.size();) {
     auto end = std::min(text.size(), at + step);

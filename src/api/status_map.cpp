@@ -6,19 +6,32 @@ namespace {
 
 WireFault by_code(Errc code) {
   switch (code) {
-    case Errc::invalid_argument: return {400, "invalid_request_error", {}};
-    case Errc::unauthenticated: return {401, "invalid_request_error", "invalid_api_key"};
-    case Errc::permission_denied: return {403, "invalid_request_error", "insufficient_permissions"};
-    case Errc::not_found: return {404, "invalid_request_error", "not_found"};
-    case Errc::already_exists: return {409, "invalid_request_error", "already_exists"};
-    case Errc::failed_precondition: return {409, "invalid_request_error", "failed_precondition"};
-    case Errc::resource_exhausted: return {429, "rate_limit_error", "rate_limit_exceeded"};
-    case Errc::cancelled: return {499, "server_error", "cancelled"};
-    case Errc::deadline_exceeded: return {504, "server_error", "timeout"};
-    case Errc::unavailable: return {503, "server_error", "service_unavailable"};
-    case Errc::data_corrupt: return {500, "server_error", "data_corrupt"};
-    case Errc::unimplemented: return {501, "invalid_request_error", "not_implemented"};
-    case Errc::internal: return {500, "server_error", "internal_error"};
+    case Errc::invalid_argument:
+      return {400, "invalid_request_error", {}};
+    case Errc::unauthenticated:
+      return {401, "invalid_request_error", "invalid_api_key"};
+    case Errc::permission_denied:
+      return {403, "invalid_request_error", "insufficient_permissions"};
+    case Errc::not_found:
+      return {404, "invalid_request_error", "not_found"};
+    case Errc::already_exists:
+      return {409, "invalid_request_error", "already_exists"};
+    case Errc::failed_precondition:
+      return {409, "invalid_request_error", "failed_precondition"};
+    case Errc::resource_exhausted:
+      return {429, "rate_limit_error", "rate_limit_exceeded"};
+    case Errc::cancelled:
+      return {499, "server_error", "cancelled"};
+    case Errc::deadline_exceeded:
+      return {504, "server_error", "timeout"};
+    case Errc::unavailable:
+      return {503, "server_error", "service_unavailable"};
+    case Errc::data_corrupt:
+      return {500, "server_error", "data_corrupt"};
+    case Errc::unimplemented:
+      return {501, "invalid_request_error", "not_implemented"};
+    case Errc::internal:
+      return {500, "server_error", "internal_error"};
   }
   return {500, "server_error", "internal_error"};
 }

@@ -7,9 +7,11 @@ namespace hf::api {
 std::string_view finish_reason(const TranscriptChoice& choice) {
   switch (choice.reason) {
     case wire::FinishReason::length:
-    case wire::FinishReason::deadline: return "length";
+    case wire::FinishReason::deadline:
+      return "length";
     case wire::FinishReason::stop:
-    case wire::FinishReason::cancelled: break;
+    case wire::FinishReason::cancelled:
+      break;
   }
   return choice.calls.empty() ? "stop" : "tool_calls";
 }
