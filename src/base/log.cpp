@@ -1,5 +1,6 @@
 #include "base/log.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -103,7 +104,17 @@ Result<Level> parse_level(std::string_view text) {
               std::format("Log level '{}' is unknown; use debug, info, warn or error.", text));
 }
 
-void write(Level level, std::string_view line) { spdlog::log(to_native(level), "{}", line); }
+void write(Level level, std::string_view line) {
+  // Text from outside must not be able to look like a line of its own.
+  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+  if (std::ranges::none_of(line, control)) {
+    spdlog::log(to_native(level), "{}", line);
+    return;
+  }
+  std::string clean(line);
+  std::ranges::replace_if(clean, control, ' ');
+  spdlog::log(to_native(level), "{}", clean);
+}
 
 void failure(std::string_view what, const Error& error) {
   if (error.detail.empty()) {
