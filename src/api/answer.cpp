@@ -16,7 +16,8 @@ constexpr std::size_t kIdBytes = 12;
 void answer_fault(const Call& call, const Fault& fault) {
   auto response = fault_response(fault);
   if (response.status >= 500) {
-    log::failure(std::format("request {} {} {}", call.request.id, call.request.path, response.status),
+    const auto& request = call.request;
+    log::failure(std::format("request {} {} {}", request.id, request.path, response.status),
                  fault.error);
   }
   call.sink->respond(std::move(response));
@@ -33,9 +34,9 @@ Checked<JsonDocument> read_body(Call& call) {
   auto document = JsonDocument::parse(std::exchange(call.request.body, {}));
   if (!document) {
     const auto& fault = document.error();
-    return refuse({}, say(call.language, TextId::bad_json, trouble_text(call.language, fault.trouble),
-                          fault.line, fault.column),
-                  "invalid_json");
+    auto words = say(call.language, TextId::bad_json, trouble_text(call.language, fault.trouble),
+                     fault.line, fault.column);
+    return refuse({}, std::move(words), "invalid_json");
   }
   return *std::move(document);
 }

@@ -124,9 +124,10 @@ class Handling {
     if (!record) return std::unexpected(key_refused(call, record.error()));
     counts_.count_key_check("ok");
     if (!std::ranges::contains(record->key.permissions, permission)) {
-      counts_.count_denied(to_string(permission));
-      return std::unexpected(Fault({Errc::permission_denied,
-                                    say(call.language, TextId::no_permission, to_string(permission))}));
+      const auto wanted = to_string(permission);
+      counts_.count_denied(wanted);
+      return std::unexpected(Fault(
+          {Errc::permission_denied, say(call.language, TextId::no_permission, wanted)}));
     }
     call.caller = {.key_id = record->id,
                    .name = record->key.name,
