@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint64_t kCellBytesMax = std::uint64_t{2} << 30U;  // Pool chosen by default.
 constexpr std::uint32_t kCellsMin = 4096;
-constexpr std::uint32_t kCellsMax = 65'536;
+constexpr std::uint32_t kCellsMax = 32'768;
 
 std::uint64_t available_bytes() {
   std::ifstream file("/proc/meminfo");

@@ -107,6 +107,9 @@ PromptBuilder::PromptBuilder(const Tokenizer& tokenizer, chat::FencedRenderer* r
   std::ranges::sort(control_texts_, [](const auto& a, const auto& b) {
     return a.size() != b.size() ? a.size() > b.size() : a < b;
   });
+  // A template's BOS goes only where the tokenizer would add a second one.
+  const auto added = tokenizer.tokenize("", true, true);
+  if (added.empty() || tokenizer.piece(added.front(), true) != bos_text_) bos_text_.clear();
 }
 
 Result<void> PromptBuilder::check_length(std::string_view text) const {

@@ -40,7 +40,7 @@ class PromptBuilder {
 
   const Tokenizer& tokenizer_;
   chat::FencedRenderer* renderer_;
-  std::string bos_text_;
+  std::string bos_text_;  // Empty where the tokenizer adds none.
   std::uint32_t tokens_max_;
   std::size_t piece_bytes_max_ = 1;         // Longest token: bounds tokens from below.
   std::vector<std::string> control_texts_;  // Longest first.

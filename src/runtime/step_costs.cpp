@@ -6,8 +6,11 @@
 namespace hf::runtime {
 namespace {
 
-constexpr double kNearlyBest = 1.08;      // Price per row against the best one.
-constexpr std::uint32_t kRowsLeast = 32;  // The curve is noisy; never trust it beyond these.
+constexpr double kNearlyBest = 1.08;  // Price per row against the best one.
+// A curve measured on a busy machine ends early and says little; these bounds hold whatever it
+// says. Below about 120 rows matrix products lose their efficiency on every machine that was
+// measured.
+constexpr std::uint32_t kRowsLeast = 128;
 constexpr std::uint32_t kRowsMost = 512;
 
 }  // namespace
