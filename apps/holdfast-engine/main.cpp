@@ -1,10 +1,11 @@
 // holdfast-engine: one loaded model. Started by holdfastd, or by hand for a check:
 //   holdfast-engine --model FILE.gguf --check
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
+
+#include <CLI/CLI.hpp>
 
 #include "base/log.hpp"
 #include "chat/chat_template.hpp"
@@ -23,6 +24,7 @@ struct Arguments {
   std::vector<std::string> adapters;
   hf::runtime::EngineOptions engine;
   int warm_up_ms = 1500;
+  int ageing_ms = 10'000;
 };
 
 void declare(CLI::App& app, Arguments& given) {
@@ -37,10 +39,19 @@ void declare(CLI::App& app, Arguments& given) {
   app.add_option("--threads", model.threads, "Compute threads; 0: measured");
   app.add_option("--memory-bytes", model.memory_bytes_max, "Refuse to load above; 0: free memory");
   app.add_option("--step-tokens", scheduler.step_tokens, "Token budget of a step; 0: measured");
-  app.add_option("--step-ms", scheduler.step_ms_target, "Longest step while others decode; 0: measured");
+  app.add_option("--step-ms", scheduler.step_ms_target,
+                 "Longest step while others decode; 0: measured");
+  app.add_option("--prefill-tokens", scheduler.prefill_tokens,
+                 "Prompt rows of a step nobody waits for");
+  app.add_option("--draft-tokens", scheduler.draft_tokens_max, "Most tokens guessed at once");
+  app.add_option("--draft-sequences", scheduler.draft_sequences_max,
+                 "Guess up to so many sequences");
+  app.add_option("--choices-max", scheduler.choices_max, "Choices of one request");
+  app.add_option("--ageing-ms", given.ageing_ms, "Waiting that raises a request by one class");
   app.add_option("--running-max", scheduler.running_max, "Sequences computed at once");
   app.add_option("--requests-max", scheduler.requests_max, "Running and waiting; more get 429");
-  app.add_option("--request-tokens", scheduler.request_tokens_max, "Prompt and output; 0: the model's");
+  app.add_option("--request-tokens", scheduler.request_tokens_max,
+                 "Prompt and output; 0: the model's");
   app.add_option("--cached-sequences", scheduler.cached_sequences_max, "Prefixes kept for reuse");
   app.add_option("--swap-bytes", scheduler.swap_bytes_max, "Host memory for swapped-out requests");
   app.add_option("--adapter", given.adapters, "NAME=PATH of a LoRA adapter; repeatable");
@@ -60,12 +71,14 @@ int run(Arguments& given) {
   for (const auto& adapter : given.adapters) {
     const auto equals = adapter.find('=');
     if (equals == std::string::npos) {
-      std::fprintf(stderr, "holdfast-engine: --adapter wants NAME=PATH, not '%s'\n", adapter.c_str());
+      std::fprintf(stderr, "holdfast-engine: --adapter wants NAME=PATH, not '%s'\n",
+                   adapter.c_str());
       return 2;
     }
     given.engine.adapters.emplace_back(adapter.substr(0, equals), adapter.substr(equals + 1));
   }
   given.engine.warm_up = std::chrono::milliseconds(given.warm_up_ms);
+  given.engine.scheduler.ageing = std::chrono::milliseconds(given.ageing_ms);
   given.engine.render_program = own_path();
   given.engine.render_arguments = {"--render-child"};
   hf::wire::Channel channel(given.socket);
