@@ -218,6 +218,16 @@ TEST(ChatRun, waits_for_a_model_that_is_not_loaded) {
   EXPECT_EQ(at(sink->body(), "choices.0.message.content"), "loaded");
 }
 
+TEST(ChatRun, asks_nothing_for_a_client_that_left_while_the_model_loaded) {
+  Scene scene;
+  auto ready = scene.models.known[0];
+  scene.models.known[0].state = inference::ModelState::loading;
+  const auto sink = scene.send(chat_completions, chat());
+  sink->left = true;
+  scene.models.waiting[0](ready);
+  EXPECT_TRUE(scene.models.asked.empty());
+}
+
 TEST(ChatRun, tells_why_a_model_cannot_be_loaded) {
   Scene scene;
   scene.models.known[0].state = inference::ModelState::failed;

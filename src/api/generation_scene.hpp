@@ -68,14 +68,18 @@ class CollectingSink final : public ResponseSink {
   SinkState start_stream(int status, std::string content_type, Headers headers) override;
   SinkState write(std::string bytes) override;
   void finish() override { finished = true; }
-  void on_gone(std::move_only_function<void()> callback) override { gone = std::move(callback); }
+  void on_gone(std::move_only_function<void()> callback) override {
+    if (left) callback();
+    gone = std::move(callback);
+  }
 
   std::optional<HttpResponse> response;
   std::optional<HttpResponse> stream;  ///< Head and bytes so far.
   std::vector<std::string> writes;
   bool finished = false;
   SinkState state = SinkState::open;
-  std::move_only_function<void()> gone;
+  std::move_only_function<void()> gone;  ///< Call it once, as the client leaves.
+  bool left = false;                     ///< The client left before on_gone().
 
   [[nodiscard]] const std::string& body() const { return response ? response->body : stream->body; }
   /// The data of each server-sent event.
