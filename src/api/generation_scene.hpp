@@ -35,6 +35,7 @@ class ScriptedInference final : public inference::Inference {
   };
 
   ScriptedInference();
+  ~ScriptedInference() override;
   /// Plays to generation `index` and forgets its listener after Done or an Error.
   void play(const Script& script, std::size_t index = 0);
 

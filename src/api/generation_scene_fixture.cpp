@@ -97,6 +97,11 @@ ScriptedInference::ScriptedInference() {
   known.push_back(std::move(status));
 }
 
+// A run may hold generations of several listeners: all must be there until the last listener goes.
+ScriptedInference::~ScriptedInference() {
+  for (const auto& one : asked) one->listener = nullptr;
+}
+
 void ScriptedInference::play(const Script& script, std::size_t index) {
   auto& to = *asked.at(index);
   for (const auto& event : script) {
