@@ -7,8 +7,19 @@
 namespace hf::runtime {
 namespace {
 
-constexpr std::uint32_t kChunkMin = 16;  // Smaller chunks cost a step's overhead for nothing.
-constexpr double kGainMin = 1.05;        // Guessing must be this much faster.
+constexpr std::uint32_t kChunkMin = 16;    // Smaller chunks cost a step's overhead for nothing.
+constexpr std::uint32_t kReplayRows = 16;  // A BLAS library takes over at 32.
+constexpr double kGainMin = 1.05;          // Guessing must be this much faster.
+
+// Output computed again, after a crash or without a saved copy, goes in small steps: the kernels for
+// large ones round otherwise than those that first computed it, and a greedy answer would turn.
+std::uint32_t chunk_of(const Sequence& sequence, std::uint32_t limit) {
+  const auto chunk = std::min(sequence.missing(), limit);
+  const auto prompt = static_cast<std::uint32_t>(sequence.request.prepared.prompt.size());
+  if (sequence.size() <= prompt) return chunk;
+  if (sequence.computed < prompt) return std::min(chunk, prompt - sequence.computed);
+  return std::min(chunk, kReplayRows);
+}
 
 }  // namespace
 
@@ -114,7 +125,7 @@ void Scheduler::State::add_prompts(std::uint32_t rows_max) {
   for (auto* sequence : prompts) {
     if (left == 0 || (taken > 0 && taken + kChunkMin > joint)) break;
     const auto limit = taken == 0 ? left : std::min(left, std::max(joint, taken) - taken);
-    const auto chunk = std::min(sequence->missing(), limit);
+    const auto chunk = chunk_of(*sequence, limit);
     const bool last = chunk == sequence->missing();
     if (last && outputs == outputs_max) break;
     add_part(*sequence, chunk, last ? 1 : 0);
