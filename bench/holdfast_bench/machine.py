@@ -60,13 +60,15 @@ def resident_kb(pid):
 
 
 def children(pid):
-    try:
-        words = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except FileNotFoundError:
-        return []
+    """Children of every thread of a process, and theirs."""
     found = []
-    for word in words:
-        found += [int(word), *children(int(word))]
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            words = task.read_text().split()
+        except OSError:
+            continue  # The thread has ended.
+        for word in words:
+            found += [int(word), *children(int(word))]
     return found
 
 
