@@ -36,6 +36,8 @@ void declare(CLI::App& app, Arguments& given) {
   app.add_option("--cells", model.cells, "KV cells of the pool; 0: from memory and model");
   app.add_option("--cache-type", model.cache_type, "KV type: f16 or q8_0");
   app.add_option("--gpu-layers", model.gpu_layers, "Layers on the GPU; -1: all that fit");
+  app.add_option("--blas", model.blas, "BLAS back end: on, off, auto (floats only)")
+      ->check(CLI::IsMember({"on", "off", "auto"}));
   app.add_option("--threads", model.threads, "Compute threads; 0: measured");
   app.add_option("--memory-bytes", model.memory_bytes_max, "Refuse to load above; 0: free memory");
   app.add_option("--step-tokens", scheduler.step_tokens, "Token budget of a step; 0: measured");

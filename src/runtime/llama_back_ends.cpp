@@ -30,6 +30,10 @@ void start_back_ends() {
   });
 }
 
+void drop_blas() {
+  if (auto* blas = ggml_backend_reg_by_name("BLAS"); blas != nullptr) ggml_backend_unload(blas);
+}
+
 void set_blas_threads(std::uint32_t threads) {
   using SetThreads = void (*)(int);
   if (auto* found = ::dlsym(RTLD_DEFAULT, "openblas_set_num_threads"); found != nullptr) {

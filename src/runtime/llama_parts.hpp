@@ -57,6 +57,8 @@ class LlamaTokenizer final : public Tokenizer {
 
 /// Loads the back ends of this machine once per process and routes ggml's log.
 void start_back_ends();
+/// Takes the BLAS back end out, before any model is loaded.
+void drop_blas();
 /// Threads of the BLAS back end, where it is installed.
 void set_blas_threads(std::uint32_t threads);
 
