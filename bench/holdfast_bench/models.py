@@ -53,13 +53,13 @@ def ensure(programs, name):
     return path_of(name)
 
 
-def adapters():
-    """Files of two random LoRA adapters for the model."""
+def adapters(programs):
+    """Files of two random LoRA adapters for the model, also imported as lora-1 and lora-2."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    files = []
     for seed in (1, 2):
-        file = FOLDER / f"lora-{seed}.gguf"
-        if not file.exists():
+        if not path_of(f"lora-{seed}"):
+            file = FOLDER / f"lora-{seed}.gguf"
             gguf_file.write_lora(file, seed, _LAYERS, _WIDTH, _VALUE_WIDTH)
-        files.append(str(file))
-    return files
+            _holdfast(programs, "import", str(file), "--name", f"lora-{seed}", "--base", Q4_1, "--licence", "none")
+            file.unlink()
+    return [path_of("lora-1"), path_of("lora-2")]

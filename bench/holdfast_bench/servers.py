@@ -59,21 +59,19 @@ class Server:
 
 
 class Holdfast(Server):
-    def __init__(self, programs, model, threads, cells, running=64, adapters=(), preload=True, settings=""):
+    def __init__(self, programs, model, threads, cells, running=64, preload=True):
         super().__init__("holdfast")
         self.programs, self.model, self.threads, self.cells = programs, model, threads, cells
-        self.running, self.adapters, self.preload, self.settings = running, adapters, preload, settings
+        self.running, self.preload = running, preload
         self.url = f"https://127.0.0.1:{self.port}"
 
     def start(self):
         folder = pathlib.Path(self.folder.name)
-        arguments = [word for i, file in enumerate(self.adapters) for word in ("--adapter", f"lora-{i + 1}={file}")]
         (folder / "holdfast.toml").write_text(
             f'[server]\nport = {self.port}\nconnections_per_ip_max = 4000\n'
             f'[models]\nfolder = "{models.STORE}"\ndefault_model = "{self.model}"\nrequests_max = 2000\n'
             f'preload = {json.dumps([self.model] if self.preload else [])}\n'
-            f'[engine]\ncells = {self.cells}\nthreads = {self.threads}\nrunning_max = {self.running}\n'
-            f'arguments = {json.dumps(arguments)}\n{self.settings}')
+            f'[engine]\ncells = {self.cells}\nthreads = {self.threads}\nrunning_max = {self.running}\n')
         made = subprocess.run([f"{self.programs}/holdfast", "--data-dir", str(folder), "key", "create", "--name",
                                "bench", "--save-for-cli", *(word for name in ("infer", "models", "metrics")
                                                             for word in ("--permission", name))], capture_output=True, text=True)

@@ -182,9 +182,9 @@ def part_prefix32(bench):
 
 def part_adapters(bench):
     """Two LoRA adapters asked for at the same time: when does each give its first token?"""
-    files = models.adapters()
+    files = models.adapters(bench.programs)
     first = [[], []]
-    with bench.holdfast(adapters=files) as ours, bench.llama_server(4, 512, adapters=files) as theirs:
+    with bench.holdfast() as ours, bench.llama_server(4, 512, adapters=files) as theirs:
         for server in (ours, theirs):
             for number in range(2):
                 bench.load(server, clients=1, requests=1, prompt=16, output=2, seed=bench.fresh_seed(),
