@@ -38,7 +38,7 @@ class Load:
         if not out.startswith("{"):
             if failures_allowed:
                 return {"completed": 0, "failed": self.requests, "first_error": err.strip(), "requests": []}
-            raise LoadFailed(f"{self.server.title}: {err.strip() or out.strip()}")
+            raise LoadFailed(f"{self.server.title}: {err.strip() or out.strip()}{self.server.last_words()}")
         report = json.loads(out)
         if report["failed"] and not failures_allowed:
             raise LoadFailed(f"{self.server.title}: {report['failed']} requests failed: {report['first_error']}")

@@ -51,6 +51,12 @@ class Server:
             self.process.stop()
         self.folder.cleanup()
 
+    def last_words(self):
+        """Empty while the server lives, else how it ended."""
+        if self.process.alive():
+            return ""
+        return f"; the server ended with status {self.process.child.returncode}:\n{self.process.log_tail(6)}"
+
     def wait_ready(self, seconds):
         def settled():
             return not self.process.alive() or self.ready()
