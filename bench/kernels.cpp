@@ -22,13 +22,14 @@ using hf::wire::Token;
 constexpr std::size_t kVocabulary = 152'000;
 constexpr Token kEnd = 256;
 
-/// Logits as a model gives them: a few likely tokens above a broad bell.
-std::vector<float> made_up_logits() {
+/// A few likely tokens above a broad bell. `lead` 18: as a model is usually, 98 % of the chance is
+/// with the few. 12: a model that hardly knows, and a nucleus of tens of thousands of tokens.
+std::vector<float> made_up_logits(std::size_t lead) {
   std::mt19937 random(1);
   std::normal_distribution<float> bell(0, 2);
   std::vector<float> logits(kVocabulary);
   for (auto& logit : logits) logit = bell(random);
-  for (std::size_t i = 0; i < 20; ++i) logits[random() % kVocabulary] += static_cast<float>(12 - i / 2);
+  for (std::size_t i = 0; i < 20; ++i) logits[random() % kVocabulary] += static_cast<float>(lead - i / 2);
   return logits;
 }
 
@@ -56,9 +57,9 @@ struct Kernel {
   std::function<std::function<void()>()> prepare;
 };
 
-std::function<void()> picking(hf::wire::Sampling sampling) {
+std::function<void()> picking(hf::wire::Sampling sampling, std::size_t lead = 18) {
   // The sampler may overwrite its input, so each run gets a copy; it costs about 15 microseconds.
-  return [logits = made_up_logits(), scratch = std::vector<float>(kVocabulary), position = std::uint64_t{0},
+  return [logits = made_up_logits(lead), scratch = std::vector<float>(kVocabulary), position = std::uint64_t{0},
           sampling]() mutable {
     scratch = logits;
     sampling.seed = ++position;
@@ -123,6 +124,7 @@ std::vector<Kernel> kernels() {
   top_k.top_p = 0.95F;
   top_k.min_p = 0.05F;
   return {{"pick_top_p", 300, [=] { return picking(nucleus); }},
+          {"pick_top_p_flat", 0, [=] { return picking(nucleus, 12); }},
           {"pick_greedy", 300, [=] { return picking(greedy); }},
           {"pick_top_k_p", 300, [=] { return picking(top_k); }},
           {"pick_plain", 300, [] { return picking({}); }},
