@@ -28,7 +28,7 @@ def check_call(call, names):
 @pytest.mark.parametrize("seed", range(3))
 def test_required_call_parses(client, model, seed):
     answer = client.chat.completions.create(model=model, messages=ASK, tools=[WEATHER, TIME], tool_choice="required",
-                                            temperature=1, seed=seed, max_tokens=200)
+                                            parallel_tool_calls=False, temperature=1, seed=seed, max_tokens=400)
     choice = answer.choices[0]
     assert choice.finish_reason == "tool_calls"
     assert choice.message.tool_calls

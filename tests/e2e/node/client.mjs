@@ -56,7 +56,7 @@ const checks = {
   },
   async 'a response, streamed'() {
     const stream = await client.responses.create({
-      model, input: 'What is the capital of France?', temperature: 0, max_output_tokens: 48, stream: true,
+      model, input: messages[0].content, temperature: 0, max_output_tokens: 48, stream: true,
     });
     let text = '';
     let last = '';
