@@ -1,10 +1,4 @@
-// holdfast-engine: one loaded model. Started by holdfastd, or by hand for a check:
-//   holdfast-engine --model FILE.gguf --check
-#include <cstdlib>
-#include <filesystem>
-#include <string>
-#include <vector>
-
+// holdfast-engine: one loaded model. Started by holdfastd, which talks to it over --socket-fd.
 #include <CLI/CLI.hpp>
 
 #include "base/log.hpp"
@@ -36,7 +30,7 @@ void declare(CLI::App& app, Arguments& given) {
   app.add_option("--cells", model.cells, "KV cells of the pool; 0: from memory and model");
   app.add_option("--cache-type", model.cache_type, "KV type: f16 or q8_0");
   app.add_option("--gpu-layers", model.gpu_layers, "Layers on the GPU; -1: all that fit");
-  app.add_option("--blas", model.blas, "BLAS back end: on, off, auto (floats only)")
+  app.add_option("--blas", model.blas, "BLAS back end: on, off, auto (where it pays)")
       ->check(CLI::IsMember({"on", "off", "auto"}));
   app.add_option("--threads", model.threads, "Compute threads; 0: measured");
   app.add_option("--memory-bytes", model.memory_bytes_max, "Refuse to load above; 0: free memory");
@@ -98,6 +92,8 @@ int main(int argc, char** argv) {
   }
   // A failed assertion in ggml would start a debugger for its backtrace.
   ::setenv("GGML_NO_BACKTRACE", "1", 1);
+  // Its own threads would spin against ours; blas_entry.cpp runs its products on our team.
+  ::setenv("OPENBLAS_NUM_THREADS", "1", 1);
   CLI::App app("Serves one model to holdfastd");
   Arguments given;
   declare(app, given);

@@ -154,6 +154,12 @@ class Engine {
     (void)channel_.send(wire::ToServer(wire::LoadProgress{1, "warm-up"}));
     auto warmed = HF_TRY(warm_up_model(*model_, options_.model.threads, options_.warm_up));
     threads_ = warmed.threads;
+    for (const auto& [rows, ms] : warmed.costs) {
+      log::debug("A step of {} rows takes {:.2f} ms", rows, ms);
+    }
+    if (threads_.prefill > 1 && !team_in_use()) {
+      log::warn("ggml does not run on this program's threads; other work on the machine will slow it down");
+    }
     scheduler_->set_costs(std::move(warmed.costs));
     return {};
   }

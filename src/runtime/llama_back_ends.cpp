@@ -1,9 +1,10 @@
-#include <mutex>
-
 #include <dlfcn.h>
+
+#include <mutex>
 
 #include "base/log.hpp"
 #include "runtime/llama_parts.hpp"
+#include "runtime/thread_team.hpp"
 
 namespace hf::runtime {
 namespace {
@@ -34,11 +35,12 @@ void drop_blas() {
   if (auto* blas = ggml_backend_reg_by_name("BLAS"); blas != nullptr) ggml_backend_unload(blas);
 }
 
+bool has_fast_blas() {
+  return ::dlopen("libopenblas.so.0", RTLD_LAZY | RTLD_NOLOAD) != nullptr;
+}
+
 void set_blas_threads(std::uint32_t threads) {
-  using SetThreads = void (*)(int);
-  if (auto* found = ::dlsym(RTLD_DEFAULT, "openblas_set_num_threads"); found != nullptr) {
-    reinterpret_cast<SetThreads>(found)(static_cast<int>(threads));
-  }
+  blas_threads().store(threads);
 }
 
 }  // namespace hf::runtime

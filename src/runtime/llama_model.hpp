@@ -24,7 +24,7 @@ struct LlamaOptions {
   std::uint64_t memory_bytes_max =
       0;  ///< Refuse to load if weights + cells need more; 0: free memory.
   bool use_mmap = true;
-  std::string blas = "auto";  ///< BLAS back end: on, off, auto (weights that are not quantised).
+  std::string blas = "auto";  ///< BLAS back end: on, off, auto (where it pays).
 };
 
 struct LlamaFacts {

@@ -59,6 +59,8 @@ class LlamaTokenizer final : public Tokenizer {
 void start_back_ends();
 /// Takes the BLAS back end out, before any model is loaded.
 void drop_blas();
+/// True if the loaded BLAS back end computes with OpenBLAS.
+bool has_fast_blas();
 /// Threads of the BLAS back end, where it is installed.
 void set_blas_threads(std::uint32_t threads);
 

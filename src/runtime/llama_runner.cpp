@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <format>
 
-#include "runtime/compute_threads.hpp"
 #include "runtime/llama_parts.hpp"
 
 namespace hf::runtime {
@@ -54,7 +53,6 @@ class LlamaRunner final : public Runner {
       batch_.add(rows[i]);
       if (rows[i].wants_logits) output_rows_.push_back(static_cast<std::int32_t>(i));
     }
-    suit_blas_threads();
     const auto code = llama_decode(context_.get(), batch_.native());
     if (code == 0) return StepOutcome::done;
     // A step of several micro-batches may have stored some rows before it stopped.
@@ -114,16 +112,6 @@ class LlamaRunner final : public Runner {
   }
 
  private:
-  // The BLAS library's threads spin while they wait for each other, whatever else the machine
-  // does; with other work on it, one thread alone is many times faster.
-  void suit_blas_threads() {
-    const auto contended = contention_now();
-    if (contended == blas_contended_) return;
-    blas_contended_ = contended;
-    const auto threads = static_cast<std::uint32_t>(llama_n_threads_batch(context_.get()));
-    set_blas_threads(contended != 0 ? 1 : threads);
-  }
-
   void forget_rows(std::span<const Row> rows) {
     for (std::size_t i = 0; i < rows.size(); ++i) {
       if (i == 0 || rows[i].sequence != rows[i - 1].sequence)
@@ -156,7 +144,6 @@ class LlamaRunner final : public Runner {
   std::vector<llama_adapter_lora*> adapters_;  // Id n is at n - 1; null: unloaded.
   std::vector<float> scales_;
   AdapterId adapter_ = 0;
-  std::uint32_t blas_contended_ = 0;
 };
 
 }  // namespace

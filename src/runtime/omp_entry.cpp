@@ -1,6 +1,7 @@
 // The OpenMP runtime's entry points that ggml calls, on our own team (docs/adr/0005). Linked into
 // the engine program, whose exported symbols come before libgomp's. Interface: the GOMP ABI as GCC
 // emits it for `omp parallel`, `barrier`, `single`, `for schedule(dynamic)` and `atomic`.
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -102,7 +103,7 @@ extern "C" {
 void GOMP_parallel(void (*body)(void*), void* argument, unsigned threads, unsigned /*flags*/) {
   auto& all = team();
   if (threads == 0) threads = std::thread::hardware_concurrency();
-  if (threads > kThreadsMax) threads = kThreadsMax;
+  threads = wait_meter().threads_for(std::min(threads, kThreadsMax));
   const std::unique_lock lock(all.owner, std::try_to_lock);
   if (threads <= 1 || place.region != nullptr || !lock.owns_lock()) {
     run_alone(body, argument);

@@ -6,6 +6,7 @@
 
 #include <immintrin.h>
 #include <linux/futex.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,7 +20,12 @@ constexpr std::uint64_t kSpinQuietNs = 1'000'000;
 constexpr std::uint64_t kSpinContendedNs = 2'000;
 constexpr std::uint64_t kSpinIdleNs =
     50'000;  // Between regions the engine samples or waits for work.
-constexpr int kLostCorePoints = 12;
+// So many losses within the window are no accident.
+constexpr std::uint32_t kLossesMax = 3;
+constexpr std::uint64_t kWindowNs = 50'000'000;
+constexpr std::uint64_t kPatienceLeastNs = 100'000'000;
+constexpr std::uint64_t kPatienceMostNs = 2'000'000'000;
+constexpr unsigned kGivenUpMost = 128;
 
 std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
@@ -29,12 +35,51 @@ std::uint32_t* word(std::atomic<std::uint32_t>& counter) {
   return reinterpret_cast<std::uint32_t*>(&counter);
 }
 
+// How often the scheduler took a core away from a thread of ours that wanted to run.
+long involuntary_switches() {
+  struct rusage usage = {};
+  return ::getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
+
 }  // namespace
 
-void WaitMeter::note(std::uint64_t waited_ns) {
-  const auto score = score_.load(std::memory_order_relaxed);
-  const auto next = waited_ns >= kLostCoreNs ? score + kLostCorePoints : score - 1;
-  score_.store(std::clamp(next, 0, kScoreMax), std::memory_order_relaxed);
+bool WaitMeter::contended() const {
+  const auto until = until_.load(std::memory_order_relaxed);
+  return until != 0 && policy() == kAdaptive && now_ns() < until;
+}
+
+unsigned WaitMeter::threads_for(unsigned wanted) const {
+  if (!contended()) return wanted;
+  const auto given_up = given_up_.load(std::memory_order_relaxed);
+  return wanted > given_up ? wanted - given_up : 1;
+}
+
+void WaitMeter::give_way(std::uint64_t now) {
+  const auto until = until_.load(std::memory_order_relaxed);
+  const auto last = patience_.load(std::memory_order_relaxed);
+  // Still, or soon again: more threads too many, and a longer wait for the next attempt.
+  const bool again = until != 0 && now < until + kPatienceMostNs;
+  const auto given_up = given_up_.load(std::memory_order_relaxed);
+  given_up_.store(now < until ? std::min(given_up * 2, kGivenUpMost) : std::max(1U, again ? given_up : 1U),
+                  std::memory_order_relaxed);
+  const auto patience = again ? std::min(last * 2, kPatienceMostNs) : kPatienceLeastNs;
+  patience_.store(patience, std::memory_order_relaxed);
+  until_.store(now + patience, std::memory_order_relaxed);
+}
+
+void WaitMeter::note(std::uint64_t now, std::uint64_t waited_ns) {
+  if (waited_ns < kLostCoreNs) return;
+  // Large matrices leave threads waiting as long without any neighbour: only a core that was really
+  // taken away counts.
+  const auto switches = involuntary_switches();
+  if (switches_.exchange(switches, std::memory_order_relaxed) == switches) return;
+  if (now - window_begin_.load(std::memory_order_relaxed) > kWindowNs) {
+    window_begin_.store(now, std::memory_order_relaxed);
+    losses_.store(0, std::memory_order_relaxed);
+  }
+  if (losses_.fetch_add(1, std::memory_order_relaxed) + 1 < kLossesMax) return;
+  losses_.store(0, std::memory_order_relaxed);
+  give_way(now);
 }
 
 void WaitMeter::wait(std::atomic<std::uint32_t>& counter, std::uint32_t seen,
@@ -57,12 +102,20 @@ void WaitMeter::wait(std::atomic<std::uint32_t>& counter, std::uint32_t seen,
     }
     sleepers.fetch_sub(1);
   }
-  if (kind == Kind::measured) note(now_ns() - started);
+  if (kind == Kind::measured) {
+    const auto ended = now_ns();
+    note(ended, ended - started);
+  }
 }
 
 void WaitMeter::wake(std::atomic<std::uint32_t>& counter, std::atomic<std::uint32_t>& sleepers) {
   if (sleepers.load() == 0) return;
   ::syscall(SYS_futex, word(counter), FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+}
+
+std::atomic<std::uint32_t>& blas_threads() {
+  static std::atomic<std::uint32_t> threads{1};
+  return threads;
 }
 
 WaitMeter& wait_meter() {

@@ -7,10 +7,11 @@
 
 namespace hf::runtime {
 
-/// Waits on a counter: spins as long as that pays, then sleeps on a futex.
-/// A wait much longer than the usual few microseconds means that a thread of the team lost its core
-/// to other work. Spinning then takes the core from the very thread that is waited for, so the team
-/// sleeps at once until waits are short again.
+/// Waits on a counter: spins as long as that pays, then sleeps on a futex; and notices other work.
+/// A long wait during which the process lost a core means that a thread of the team gave way to it.
+/// Spinning then takes the core from the very thread that is waited for, and waking a sleeper at
+/// every barrier costs more than its help brings. So after a few such waits the team does without
+/// as many threads as cores seem taken, for a while that grows while nothing changes.
 class WaitMeter {
  public:
   /// Sleeps or spins until `counter` differs from `seen`. `sleepers`: raised while asleep, so that
@@ -19,9 +20,10 @@ class WaitMeter {
   void wait(std::atomic<std::uint32_t>& counter, std::uint32_t seen,
             std::atomic<std::uint32_t>& sleepers, Kind kind);
   static void wake(std::atomic<std::uint32_t>& counter, std::atomic<std::uint32_t>& sleepers);
-  [[nodiscard]] bool contended() const {
-    return score_.load(std::memory_order_relaxed) > kScoreContended;
-  }
+  /// True while the team gives way to other work.
+  [[nodiscard]] bool contended() const;
+  /// Threads for a region of which `wanted` were asked for; at least 1.
+  [[nodiscard]] unsigned threads_for(unsigned wanted) const;
   void force(int policy) { policy_.store(policy, std::memory_order_relaxed); }
   [[nodiscard]] int policy() const { return policy_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t regions() const { return regions_.load(std::memory_order_relaxed); }
@@ -32,16 +34,23 @@ class WaitMeter {
   static constexpr int kPassive = 2;
 
  private:
-  void note(std::uint64_t waited_ns);
+  void note(std::uint64_t now, std::uint64_t waited_ns);
+  void give_way(std::uint64_t now);
 
-  static constexpr int kScoreContended = 24;
-  static constexpr int kScoreMax = 400;
-  std::atomic<int> score_{0};
+  // Times in nanoseconds of the monotonic clock. Rough is enough: no order between them matters.
+  std::atomic<std::uint64_t> window_begin_{0};  // Of the present losses.
+  std::atomic<std::uint32_t> losses_{0};
+  std::atomic<long> switches_{0};  // Involuntary context switches at the last long wait.
+  std::atomic<std::uint64_t> until_{0};
+  std::atomic<std::uint64_t> patience_{0};  // Length of the last giving way.
+  std::atomic<unsigned> given_up_{0};
   std::atomic<int> policy_{kAdaptive};
   std::atomic<std::uint64_t> regions_{0};
 };
 
 /// The process's only meter.
 WaitMeter& wait_meter();
+/// Threads of a matrix product of the BLAS back end.
+std::atomic<std::uint32_t>& blas_threads();
 
 }  // namespace hf::runtime
