@@ -49,6 +49,7 @@ void declare(CLI::App& app, Arguments& given) {
   app.add_option("--request-tokens", scheduler.request_tokens_max,
                  "Prompt and output; 0: the model's");
   app.add_option("--cached-sequences", scheduler.cached_sequences_max, "Prefixes kept for reuse");
+  app.add_option("--cached-bytes", scheduler.cached_bytes_max, "Host memory for those prefixes");
   app.add_option("--swap-bytes", scheduler.swap_bytes_max, "Host memory for swapped-out requests");
   app.add_option("--adapter", given.adapters, "NAME=PATH of a LoRA adapter; repeatable");
   app.add_option("--warm-up-ms", given.warm_up_ms, "Time to measure threads and costs; 0: none");

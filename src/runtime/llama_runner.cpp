@@ -148,6 +148,20 @@ class LlamaRunner final : public Runner {
 
 }  // namespace
 
+namespace {
+
+// GPU kernels of attention skip masked tiles; the CPU's look at every cell.
+bool computes_on_gpu(const LlamaOptions& options) {
+  if (options.gpu_layers == 0) return false;
+  for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+    const auto type = ggml_backend_dev_type(ggml_backend_dev_get(i));
+    if (type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Runner>> make_llama_runner(llama_model* model, const LlamaOptions& options,
                                                   std::uint32_t cells,
                                                   llama_context** native_context) {
@@ -187,6 +201,7 @@ Result<std::unique_ptr<Runner>> make_llama_runner(llama_model* model, const Llam
   const bool recurrent = llama_model_is_recurrent(model) || llama_model_is_hybrid(model);
   facts.shares_prefixes = !recurrent;
   facts.truncates = !recurrent;
+  facts.idle_cells_cost = !computes_on_gpu(options);
   *native_context = context.get();
   return std::make_unique<LlamaRunner>(model, std::move(context), facts);
 }

@@ -30,6 +30,8 @@ struct RunnerFacts {
   std::uint32_t vocabulary = 0;
   bool shares_prefixes = true;  ///< share() works for any prefix (false: recurrent models).
   bool truncates = true;        ///< truncate() works for any length.
+  /// Every occupied cell costs time in every step, also of sequences that are not in it.
+  bool idle_cells_cost = false;
 };
 
 /// One token to compute. Rows of one sequence are in order of position, without gaps.

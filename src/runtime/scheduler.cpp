@@ -34,7 +34,8 @@ Scheduler::State::State(Runner& runner_, const TokenTexts& texts_,
       emit(std::move(emit_)),
       pool(runner,
            {.cached_sequences_max = options.share_prefixes ? options.cached_sequences_max : 0,
-            .swap_bytes_max = options.swap_bytes_max}),
+            .swap_bytes_max = options.swap_bytes_max,
+            .cached_bytes_max = options.cached_bytes_max}),
       queue(options.ageing),
       now(clock.now()) {
   const auto& facts = runner.facts();

@@ -23,6 +23,7 @@ struct SchedulerOptions {
   std::uint32_t choices_max = 128;          ///< Of one request.
   std::uint32_t running_max = 64;           ///< Sequences computed at once.
   std::uint32_t cached_sequences_max = 64;  ///< Finished prefixes kept for reuse.
+  std::uint64_t cached_bytes_max = std::uint64_t{512} << 20U;  ///< Of those in host memory.
   std::uint32_t step_tokens = 0;  ///< Rows of a step while others decode; 0: from the cost curve.
   std::uint32_t prefill_tokens = 512;    ///< Prompt rows of a step while nobody decodes.
   std::uint32_t request_tokens_max = 0;  ///< Prompt plus output; 0: as the model was trained.

@@ -98,22 +98,33 @@ void Scheduler::State::attach_prefix(Sequence& sequence) {
     there = pool.find_computed(sequence.slot, prefix);
   }
   pool.discard(sequence.saved);
+  const auto archived = sequence.computed == 0 ? pool.find_archived(sequence.slot, prefix) : 0;
   const auto coming = pool.find_coming(sequence.slot, prefix);
-  if (coming.tokens >= std::max(there.tokens, sequence.computed) + kAwaitedGainMin) {
+  if (coming.tokens >= std::max({there.tokens, sequence.computed, archived}) + kAwaitedGainMin) {
     sequence.awaited = coming.sequence;
     sequence.awaited_order = pool.order(coming.sequence);
     sequence.awaited_tokens = coming.tokens;
     return;
   }
+  if (archived >= there.tokens + kAwaitedGainMin) {
+    if (const auto taken = pool.take_archived(sequence.slot, prefix); taken > 0) {
+      note_gained(sequence, taken);
+      return;
+    }
+    there = pool.find_computed(sequence.slot, prefix);
+  }
   if (there.tokens <= sequence.computed) return;
   pool.share(there.sequence, sequence.slot, there.tokens);
-  const auto gained = there.tokens - sequence.computed;
-  sequence.computed = there.tokens;
-  counts.cached_tokens += gained;
+  note_gained(sequence, there.tokens);
+}
+
+void Scheduler::State::note_gained(Sequence& sequence, std::uint32_t there) {
+  counts.cached_tokens += there - sequence.computed;
+  sequence.computed = there;
   auto& request = sequence.request;
   if (!request.started) {
     const auto prompt = static_cast<std::uint32_t>(request.prepared.prompt.size());
-    request.cached_tokens = std::min(there.tokens, prompt);
+    request.cached_tokens = std::min(there, prompt);
   }
 }
 

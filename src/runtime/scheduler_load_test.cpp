@@ -52,6 +52,25 @@ TEST(SchedulerLoad, keeps_a_given_target_in_milliseconds) {
   EXPECT_GE(cpu_cost(longest), 50);
 }
 
+TEST(SchedulerLoad, finished_prefixes_leave_their_cells_where_those_cost_time) {
+  Rig rig({.facts = {.cells_total = 4096,
+                     .sequences_max = 64,
+                     .rows_max = 512,
+                     .outputs_max = 64,
+                     .idle_cells_cost = true}});
+  rig.submit(make_request(1, letters(400, 2), 5));
+  rig.run();
+  EXPECT_EQ(rig.stats().cells_used, 0U);
+  const auto before = rig.stats().prompt_tokens;
+  const auto longer = make_request(2, letters(400, 2) + letters(30, 7), 5);
+  rig.submit(longer);
+  rig.run();
+  rig.expect_reference(longer);
+  EXPECT_LE(rig.stats().prompt_tokens - before, 31U);
+  EXPECT_GE(rig.answers[2].done->cached_tokens, 399U);
+  EXPECT_EQ(rig.stats().cells_used, 0U);
+}
+
 TEST(SchedulerLoad, prefill_takes_long_steps_while_nobody_decodes) {
   Rig rig;
   rig.submit(make_request(1, letters(1024, 2), 1));

@@ -30,8 +30,10 @@ RigOptions random_options(Chance& chance) {
                    .outputs_max = 0};
   options.facts.outputs_max = chance.between(1, options.facts.rows_max);
   options.facts.context_train_tokens = 110;
+  options.facts.idle_cells_cost = chance.one_in(2);
   options.scheduler = {.running_max = chance.between(1, 16),
                        .cached_sequences_max = chance.below(12),
+                       .cached_bytes_max = 1000 * chance.between(1, 100),
                        .step_tokens = chance.one_in(2) ? 0 : chance.between(1, 64),
                        .swap_bytes_max = chance.one_in(3) ? 0 : 1000 * chance.between(1, 100),
                        .ageing = std::chrono::milliseconds(chance.between(1, 100)),

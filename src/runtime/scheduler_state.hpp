@@ -89,6 +89,7 @@ struct Scheduler::State {
   [[nodiscard]] bool fits(const Sequence& sequence) const;
   void start(Sequence& sequence);
   void attach_prefix(Sequence& sequence);
+  void note_gained(Sequence& sequence, std::uint32_t there);
   void attach_awaiting();
   void preempt(Sequence& sequence);
   [[nodiscard]] Sequence* victim(std::uint32_t rank_above) const;

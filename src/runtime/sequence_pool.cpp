@@ -17,6 +17,7 @@ SequencePool::SequencePool(Runner& runner, const SequencePoolOptions& options)
       options_(options),
       ledger_(runner.facts().cells_total, runner.facts().sequences_max),
       tree_(runner.facts().sequences_max),
+      archive_(options.cached_sequences_max, options.cached_bytes_max),
       slots_(runner.facts().sequences_max) {
   for (auto id = runner.facts().sequences_max; id > 0; --id) free_ids_.push_back(id - 1);
 }
@@ -49,6 +50,11 @@ void SequencePool::close_cached(SequenceId sequence, std::span<const Token> toke
     close(sequence);
     return;
   }
+  if (runner_.facts().idle_cells_cost) {
+    archive(sequence, tokens);
+    close(sequence);
+    return;
+  }
   auto& slot = slots_[sequence];
   tree_.insert(slot.key, tokens, sequence);
   slot.order = 0;
@@ -62,6 +68,37 @@ void SequencePool::close_cached(SequenceId sequence, std::span<const Token> toke
     drop_cached(covered);
   }
   while (cached_ > options_.cached_sequences_max) evict_one();
+}
+
+void SequencePool::archive(SequenceId sequence, std::span<const Token> tokens) {
+  if (!runner_.facts().truncates || tokens.size() != ledger_.tokens(sequence)) return;
+  // Copying all for a little more than what is known already does not pay.
+  const auto known = std::max(find_computed(sequence, tokens).tokens,
+                              archive_.find(slots_[sequence].key, tokens).tokens);
+  if (tokens.size() - known < std::max<std::size_t>(kCachedTokensMin, tokens.size() / 8)) return;
+  if (bytes_per_token_ * static_cast<double>(tokens.size()) >
+      static_cast<double>(options_.cached_bytes_max)) {
+    return;
+  }
+  auto bytes = runner_.save(sequence);
+  if (!bytes) return;
+  bytes_per_token_ = static_cast<double>(bytes->size()) / static_cast<double>(tokens.size());
+  archive_.add(slots_[sequence].key, tokens, std::move(*bytes));
+}
+
+std::uint32_t SequencePool::find_archived(SequenceId self, std::span<const Token> tokens) const {
+  return archive_.find(slots_[self].key, tokens).tokens;
+}
+
+std::uint32_t SequencePool::take_archived(SequenceId sequence, std::span<const Token> tokens) {
+  const auto found = archive_.find(slots_[sequence].key, tokens);
+  if (found.entry == nullptr || ledger_.tokens(sequence) > 0) return 0;
+  const auto whole = static_cast<std::uint32_t>(found.entry->tokens.size());
+  if (!make_room(whole) || !runner_.restore(sequence, found.entry->bytes)) return 0;
+  archive_.touch(found.entry);
+  ledger_.append(sequence, whole);
+  truncate(sequence, found.tokens);
+  return found.tokens;
 }
 
 SequencePool::Match SequencePool::find_computed(SequenceId self,
@@ -142,6 +179,7 @@ bool SequencePool::make_room(std::uint32_t cells) {
 }
 
 void SequencePool::forget(AdapterId adapter) {
+  archive_.forget(adapter);
   for (SequenceId id = 0; id < slots_.size(); ++id) {
     if (slots_[id].cached && (adapter == UINT32_MAX || slots_[id].key.adapter == adapter))
       drop_cached(id);

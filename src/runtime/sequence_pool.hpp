@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/cell_ledger.hpp"
+#include "runtime/prefix_archive.hpp"
 #include "runtime/prefix_tree.hpp"
 #include "runtime/runner.hpp"
 
@@ -16,6 +17,7 @@ namespace hf::runtime {
 struct SequencePoolOptions {
   std::uint32_t cached_sequences_max = 64;
   std::uint64_t swap_bytes_max = std::uint64_t{4} << 30U;
+  std::uint64_t cached_bytes_max = std::uint64_t{512} << 20U;  ///< Of prefixes in host memory.
 };
 
 class SequencePool {
@@ -57,6 +59,10 @@ class SequencePool {
                                    : ledger_.live_among(match.sequence, match.tokens);
   }
   void share(SequenceId from, SequenceId to, std::uint32_t tokens);
+  /// How much of a beginning of `tokens` lies in host memory.
+  [[nodiscard]] std::uint32_t find_archived(SequenceId self, std::span<const Token> tokens) const;
+  /// Brings that into the empty sequence. 0: there is no room for it now.
+  std::uint32_t take_archived(SequenceId sequence, std::span<const Token> tokens);
   /// Notes rows that the runner computed.
   void append(SequenceId sequence, std::uint32_t count) { ledger_.append(sequence, count); }
   void truncate(SequenceId sequence, std::uint32_t tokens);
@@ -93,12 +99,14 @@ class SequencePool {
     std::uint32_t hits = 0;
   };
   [[nodiscard]] double worth_dropping(SequenceId sequence) const;
+  void archive(SequenceId sequence, std::span<const Token> tokens);
   void drop_cached(SequenceId sequence);
 
   Runner& runner_;
   SequencePoolOptions options_;
   CellLedger ledger_;
   PrefixTree tree_;
+  PrefixArchive archive_;
   std::vector<Slot> slots_;
   std::vector<SequenceId> free_ids_;
   std::uint32_t cached_ = 0;
