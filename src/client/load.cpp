@@ -86,6 +86,7 @@ class Run {
     std::string body = {};
     double last_s = -1;
     bool busy = false;
+    bool again = false;
   };
 
   [[nodiscard]] double now_s() const {
@@ -120,6 +121,7 @@ class Run {
 
   void begin(Slot& slot, std::uint32_t index) {
     slot.busy = true;
+    slot.again = false;
     slot.trace = {};
     slot.body.clear();
     slot.last_s = -1;
@@ -175,12 +177,27 @@ class Run {
     }
   }
 
+  // The server closed a connection it had kept open just as the request went out on it: the request
+  // is asked again on a new one (RFC 9112 section 9.3.1), and that time counts.
+  static bool stale(const Slot& slot) {
+    long connections = 0;
+    curl_easy_getinfo(slot.handle.get(), CURLINFO_NUM_CONNECTS, &connections);
+    return connections == 0 && slot.body.empty() && !slot.again;
+  }
+
   void collect() {
     int left = 0;
     while (const auto* message = curl_multi_info_read(multi_, &left)) {
       if (message->msg != CURLMSG_DONE) continue;
       Slot* slot = nullptr;
       curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &slot);
+      if (message->data.result != CURLE_OK && stale(*slot)) {
+        slot->again = true;
+        curl_multi_remove_handle(multi_, slot->handle.get());
+        curl_easy_setopt(slot->handle.get(), CURLOPT_FRESH_CONNECT, 1L);
+        curl_multi_add_handle(multi_, slot->handle.get());
+        continue;
+      }
       auto& trace = slot->trace;
       trace.end_s = now_s();
       curl_easy_getinfo(message->easy_handle, CURLINFO_RESPONSE_CODE, &trace.status);

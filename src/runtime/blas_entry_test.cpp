@@ -31,7 +31,10 @@ double worst_difference(int m, int n, int k) {
   for (int row = 0; row < m; ++row) {
     for (int column = 0; column < n; ++column) {
       double sum = 0;
-      for (int i = 0; i < k; ++i) sum += double{a[static_cast<std::size_t>(row * k + i)]} * double{b[static_cast<std::size_t>(column * k + i)]};
+      for (int i = 0; i < k; ++i) {
+        sum += double{a[static_cast<std::size_t>(row * k + i)]} *
+               double{b[static_cast<std::size_t>(column * k + i)]};
+      }
       worst = std::max(worst, std::abs(sum - double{c[static_cast<std::size_t>(row * n + column)]}));
     }
   }
