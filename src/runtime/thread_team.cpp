@@ -15,14 +15,15 @@ namespace {
 
 // Waits in a balanced step take a few microseconds; a lost core costs a scheduler slice, 1 ms or
 // more.
-constexpr std::uint64_t kLostCoreNs = 400'000;
+constexpr std::uint64_t kLostCoreNs = 1'000'000;
 constexpr std::uint64_t kSpinQuietNs = 1'000'000;
 constexpr std::uint64_t kSpinContendedNs = 2'000;
 constexpr std::uint64_t kSpinIdleNs =
     50'000;  // Between regions the engine samples or waits for work.
-// So many losses within the window are no accident.
-constexpr std::uint32_t kLossesMax = 3;
-constexpr std::uint64_t kWindowNs = 50'000'000;
+// More than this part of a window lost is other work; the server that belongs to this engine also
+// takes a core now and then, for a moment.
+constexpr std::uint64_t kWindowNs = 100'000'000;
+constexpr std::uint64_t kLostMostNs = 30'000'000;
 constexpr std::uint64_t kPatienceLeastNs = 100'000'000;
 constexpr std::uint64_t kPatienceMostNs = 2'000'000'000;
 constexpr unsigned kGivenUpMost = 128;
@@ -75,10 +76,10 @@ void WaitMeter::note(std::uint64_t now, std::uint64_t waited_ns) {
   if (switches_.exchange(switches, std::memory_order_relaxed) == switches) return;
   if (now - window_begin_.load(std::memory_order_relaxed) > kWindowNs) {
     window_begin_.store(now, std::memory_order_relaxed);
-    losses_.store(0, std::memory_order_relaxed);
+    lost_ns_.store(0, std::memory_order_relaxed);
   }
-  if (losses_.fetch_add(1, std::memory_order_relaxed) + 1 < kLossesMax) return;
-  losses_.store(0, std::memory_order_relaxed);
+  if (lost_ns_.fetch_add(waited_ns, std::memory_order_relaxed) + waited_ns < kLostMostNs) return;
+  lost_ns_.store(0, std::memory_order_relaxed);
   give_way(now);
 }
 

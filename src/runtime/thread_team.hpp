@@ -38,8 +38,8 @@ class WaitMeter {
   void give_way(std::uint64_t now);
 
   // Times in nanoseconds of the monotonic clock. Rough is enough: no order between them matters.
-  std::atomic<std::uint64_t> window_begin_{0};  // Of the present losses.
-  std::atomic<std::uint32_t> losses_{0};
+  std::atomic<std::uint64_t> window_begin_{0};
+  std::atomic<std::uint64_t> lost_ns_{0};  // In it.
   std::atomic<long> switches_{0};  // Involuntary context switches at the last long wait.
   std::atomic<std::uint64_t> until_{0};
   std::atomic<std::uint64_t> patience_{0};  // Length of the last giving way.
