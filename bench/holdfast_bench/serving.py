@@ -94,7 +94,7 @@ def part_c1(bench):
     """One client, 128 tokens in, 32 out: tokens/s, and time to the first token (theirs / ours)."""
     with bench.holdfast() as ours, bench.llama_server(1, 512) as theirs:
         bench.warm(ours, theirs)
-        reports = bench.alternate((ours, theirs), bench.repeats(3, 7), clients=1, requests=8, prompt=128, output=32)
+        reports = bench.alternate((ours, theirs), bench.repeats(2, 7), clients=1, requests=6, prompt=128, output=32)
     bench.add(ratio_c1=ratio(reports, "total_tokens_per_s"), ttft_ratio_c1=1 / ratio(reports, "ttft_ms", "p50"),
               tokens_per_s_c1=of_all(reports[0], "total_tokens_per_s"), ttft_ms_c1=of_all(reports[0], "ttft_ms", "p50"))
 
@@ -111,12 +111,12 @@ def _many(bench, clients, requests, quick_repeats, full_repeats):
 
 def part_c8(bench):
     """8 clients, distinct prompts, 128 in, 32 out."""
-    _many(bench, 8, 24, 2, 5)
+    _many(bench, 8, 16 if bench.quick else 24, 1, 5)
 
 
 def part_c32(bench):
     """32 clients, distinct prompts, 128 in, 32 out."""
-    _many(bench, 32, 64, 2, 5)
+    _many(bench, 32, 32 if bench.quick else 64, 1, 5)
 
 
 def _gaps_while_prompt_arrives(bench, server, streams, output, wait_s):
