@@ -93,8 +93,8 @@ else
 fi
 [ -s "$data_dir/keys/cli.key" ] || holdfast key create --name cli --save-for-cli >/dev/null
 
-say "First question: What is the capital of France?"
-holdfast chat --model "$name" --stats --temperature 0 --max-tokens 64 "What is the capital of France?" ||
+say "First question: What is the capital of Japan?"
+holdfast chat --model "$name" --stats --temperature 0 --max-tokens 64 "What is the capital of Japan?" ||
   { tail -20 "$data_dir/holdfastd.log" >&2; die "the first question failed; the server's log is above"; }
 
 say "Ready"

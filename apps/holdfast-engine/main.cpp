@@ -24,6 +24,8 @@ struct Arguments {
 void declare(CLI::App& app, Arguments& given) {
   auto& model = given.engine.model;
   auto& scheduler = given.engine.scheduler;
+  // What the settings file adds stands behind what the server passes.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_option("--socket-fd", given.socket, "Descriptor of the server's socket")->required();
   app.add_option("--model", model.path, "GGUF file")->required();
   app.add_option("--name", given.engine.name, "Name in log lines");
@@ -51,7 +53,8 @@ void declare(CLI::App& app, Arguments& given) {
   app.add_option("--cached-sequences", scheduler.cached_sequences_max, "Prefixes kept for reuse");
   app.add_option("--cached-bytes", scheduler.cached_bytes_max, "Host memory for those prefixes");
   app.add_option("--swap-bytes", scheduler.swap_bytes_max, "Host memory for swapped-out requests");
-  app.add_option("--adapter", given.adapters, "NAME=PATH of a LoRA adapter; repeatable");
+  app.add_option("--adapter", given.adapters, "NAME=PATH of a LoRA adapter; repeatable")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--warm-up-ms", given.warm_up_ms, "Time to measure threads and costs; 0: none");
   app.add_option("--log-level", given.log_level, "debug, info, warn or error");
   app.add_flag("!--no-share", scheduler.share_prefixes, "Do not share prefixes");

@@ -86,6 +86,7 @@ inference::EnginePoolOptions pool_options(const settings::Settings& settings) {
   options.load_timeout = seconds(models.load_seconds);
   options.hang_timeout = seconds(models.hang_seconds);
   options.drain = kPoolDrain;
+  if (settings.server.vllm_metrics) options.metric_names = inference::MetricNames::own_and_vllm;
   return options;
 }
 

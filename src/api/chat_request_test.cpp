@@ -227,7 +227,7 @@ TEST(ChatRequest, names_models_and_their_uses) {
   EXPECT_NE(sink->body().find("/v1/completions"), std::string::npos);
   scene.models.known[0].ready.generates = 0;
   sink = scene.send(chat_completions, with(R"("user":"u")"));
-  EXPECT_EQ(at(sink->body(), "error.code"), "unsupported_model");
+  EXPECT_EQ(at(sink->body(), "error.code"), "model_not_supported");
 }
 
 TEST(ChatRequest, checks_tools) {

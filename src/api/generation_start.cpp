@@ -42,7 +42,7 @@ class Start : public std::enable_shared_from_this<Start> {
   void refuse_use(TextId id) {
     answer_fault(call_,
                  {Error{Errc::invalid_argument, say(call_.language, id, plan_.model), {}, "model"},
-                  "unsupported_model"});
+                  "model_not_supported"});
   }
 
   void prepare(const inference::ModelStatus& status) {

@@ -40,7 +40,7 @@ struct CreatedKey {
 
 struct KeyStoreOptions {
   std::function<std::int64_t()> now = {};      ///< Unix seconds; empty: the machine's.
-  std::chrono::milliseconds look_after{200};  ///< The file is looked at again that often at most.
+  std::chrono::milliseconds look_after{20};  ///< The file is looked at again that often at most.
 };
 
 /// Threads: any. Another process may change the folder; changes are seen within a second.

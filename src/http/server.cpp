@@ -143,7 +143,8 @@ class RunningServer final : public Server {
     });
     wait_until_zero(site_->busy, patience);
     for (const auto& worker : workers_) {
-      asio::post(*worker->loop->io, [loop = worker->loop] {
+      // Not a shared pointer: a loop that never runs would own itself.
+      asio::post(*worker->loop->io, [loop = worker->loop.get()] {
         for (const auto& connection : std::list(loop->connections)) connection->cut();
       });
     }

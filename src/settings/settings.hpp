@@ -25,6 +25,7 @@ struct Server {
   std::uint32_t idle_seconds = 120;
   std::uint32_t drain_seconds = 30;
   bool open_metrics = false;    ///< /metrics without a key.
+  bool vllm_metrics = false;    ///< Also under vLLM's names, for dashboards that know those.
 };
 
 struct Models {

@@ -13,8 +13,6 @@
 
 namespace hf::wire {
 
-/// Changes whenever a message changes; server and engine compare it at start.
-inline constexpr std::uint32_t kProtocolVersion = 1;
 /// Longest frame in bytes, length field not counted.
 inline constexpr std::size_t kFrameBytesMax = std::size_t{256} << 20U;
 
