@@ -1,6 +1,6 @@
 // Asks an engine for one-token answers over its own socket: what a request costs without server,
 // TLS and HTTP. Usage: engine_direct ENGINE_PROGRAM ENGINE_ARGUMENT...
-// Input: lines "SEED REQUESTS"; prompts are those of `holdfast bench --prompt-tokens 8`. Output: a
+// Input: lines "SEED REQUESTS"; prompts are those of `holdfast bench --prompt-tokens 1`. Output: a
 // line of JSON when the engine is ready and one for each input line.
 #include <algorithm>
 #include <chrono>
@@ -100,7 +100,7 @@ int serve_lines(hf::wire::Channel& channel) {
   std::uint64_t id = 0;
   while (std::cin >> seed >> requests) {
     Times times;
-    const hf::client::LoadOptions load{.prompt_words = 8, .seed = seed};
+    const hf::client::LoadOptions load{.prompt_words = 1, .seed = seed};
     for (std::uint32_t at = 0; at < requests; ++at) {
       if (!ask(channel, ++id, hf::client::load_prompt(load, at), times)) return 1;
     }

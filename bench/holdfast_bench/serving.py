@@ -228,7 +228,7 @@ def part_prefill(bench):
 
 def part_overhead(bench):
     """One-token answers over HTTPS against the same ones asked of an engine directly, in turn."""
-    rounds, requests = bench.repeats(4, 10), 30
+    rounds, requests = bench.repeats(6, 15), 60
     with bench.holdfast() as ours, direct.Engine(bench.programs, models.path_of(models.Q4_1), bench.threads,
                                                  CELLS) as engine:
         bench.warm(ours)
@@ -237,7 +237,7 @@ def part_overhead(bench):
         for _ in range(rounds):
             seed = bench.fresh_seed()
             alone = engine.ask(seed, requests)
-            report = bench.load(ours, clients=1, requests=requests, prompt=8, output=1, seed=seed).result()
+            report = bench.load(ours, clients=1, requests=requests, prompt=1, output=1, seed=seed).result()
             whole.append(report["request_ms"]["p50"] - alone["done_ms_p50"])
             first.append(report["ttft_ms"]["p50"] - alone["first_ms_p50"])
             bench.say(f"  engine {alone['done_ms_p50']:.2f} ms, over HTTPS {report['request_ms']['p50']:.2f} ms; first "

@@ -79,19 +79,11 @@ class CompletionWriter final : public AnswerWriter {
   }
 
   void end(const Transcript& transcript, std::string& out) override {
-    if (form_.include_usage) {
-      out += head_;
-      out += R"("choices":[],"usage":)";
-      append_usage(out, transcript.usage);
-      out += "}\n\n";
-    }
-    out += "data: [DONE]\n\n";
+    append_stream_end(out, head_, form_.include_usage ? &transcript.usage : nullptr);
   }
 
   void fail(const Transcript& /*transcript*/, const Fault& fault, std::string& out) override {
-    out += "data: ";
-    out += fault_json(fault);
-    out += "\n\n";
+    append_stream_fault(out, fault);
   }
 
   void whole(const Transcript& transcript, std::string& out) override {

@@ -26,4 +26,20 @@ void append_usage(std::string& out, const TokenUsage& usage) {
   json.member("reasoning_tokens", usage.reasoning).close_object().close_object();
 }
 
+void append_stream_end(std::string& out, std::string_view head, const TokenUsage* usage) {
+  if (usage != nullptr) {
+    out += head;
+    out += R"("choices":[],"usage":)";
+    append_usage(out, *usage);
+    out += "}\n\n";
+  }
+  out += "data: [DONE]\n\n";
+}
+
+void append_stream_fault(std::string& out, const Fault& fault) {
+  out += "data: ";
+  out += fault_json(fault);
+  out += "\n\n";
+}
+
 }  // namespace hf::api

@@ -69,5 +69,9 @@ class AnswerWriter {
 std::string_view finish_reason(const TranscriptChoice& choice);
 /// OpenAI's usage object of chats and completions.
 void append_usage(std::string& out, const TokenUsage& usage);
+/// Ends a stream of chunks that begin with `head`: the usage chunk, unless `usage` is null, and [DONE].
+void append_stream_end(std::string& out, std::string_view head, const TokenUsage* usage);
+/// An error in the middle of a stream.
+void append_stream_fault(std::string& out, const Fault& fault);
 
 }  // namespace hf::api
