@@ -85,6 +85,8 @@ inference::EnginePoolOptions pool_options(const settings::Settings& settings) {
   options.idle_unload = minutes(models.idle_minutes);
   options.load_timeout = seconds(models.load_seconds);
   options.hang_timeout = seconds(models.hang_seconds);
+  options.crash_limit = std::max(1U, models.crash_limit);
+  options.crash_window = seconds(models.crash_seconds);
   options.drain = kPoolDrain;
   if (settings.server.vllm_metrics) options.metric_names = inference::MetricNames::own_and_vllm;
   return options;

@@ -38,6 +38,8 @@ struct Models {
   std::uint32_t requests_max = 512;       ///< In flight per model; more get 429.
   std::uint32_t load_seconds = 600;
   std::uint32_t hang_seconds = 60;
+  std::uint32_t crash_limit = 3;          ///< In crash_seconds: the model is marked failed.
+  std::uint32_t crash_seconds = 60;
   std::vector<std::string> preload = {};
   std::vector<std::string> pinned = {};
 };
