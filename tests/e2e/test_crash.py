@@ -7,8 +7,10 @@ import time
 
 from holdfast_server import CHAT_MODEL, patience, wait_for
 
-STORY = {"model": CHAT_MODEL, "temperature": 0, "max_tokens": 120, "ignore_eos": True, "stream": True,
-         "messages": [{"role": "user", "content": "Tell me about the sea."}]}
+# Counting leaves no two tokens nearly equal, so rounding (guessed tokens, a cached beginning) decides nothing.
+COUNT = "Write the numbers from 1 to 60, separated by commas: 1, 2, 3, 4, 5,"
+STORY = {"model": CHAT_MODEL, "temperature": 0, "max_tokens": 90, "ignore_eos": True, "stream": True,
+         "messages": [{"role": "user", "content": COUNT}]}
 
 
 def stream_text(server, body, on_event=lambda count: None):
